@@ -1,0 +1,14 @@
+//! The vocabulary of `ictasks`: what is typed ([`config`]), what it means ([`plan`], [`task`]),
+//! what agents are told and tell ([`protocol`]), what happened ([`event`], [`attempt`],
+//! [`sample`]) and how that is written down ([`column`]).
+//!
+//! Every other crate depends on this one; where two of them meet, they meet in a type of this crate.
+
+pub mod attempt;
+pub mod column;
+pub mod command;
+pub mod event;
+pub mod plan;
+pub mod protocol;
+pub mod sample;
+pub mod task;

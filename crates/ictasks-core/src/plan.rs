@@ -1,0 +1,59 @@
+//! What will be done: complete and immutable, resolved once from what was typed and the machine.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::command::Shell;
+use crate::protocol::{Worker, WorkingDirectory};
+
+/// A run as it will be done. It goes into run.json.
+#[derive(Clone, Debug, Serialize)]
+pub struct Plan {
+    /// The user's name for the run.
+    pub job_id: String,
+    /// The run directory, absolute.
+    pub run_dir: PathBuf,
+    /// The directory that the command was given in, absolute.
+    pub submit_dir: PathBuf,
+    /// How cores and GPUs are divided, all figures resolved.
+    pub task_distribution: Distribution,
+    /// The workers of a node.
+    pub workers: Vec<Worker>,
+    /// How commands are started.
+    pub shell: Shell,
+    /// Where tasks run.
+    pub cwd: WorkingDirectory,
+    /// File name of a task's standard output.
+    pub stdout_filename: String,
+    /// File name of a task's standard error.
+    pub stderr_filename: String,
+    /// Environment for all tasks.
+    pub environment: BTreeMap<String, String>,
+    /// The user's labels.
+    pub labels: serde_json::Map<String, serde_json::Value>,
+    /// Seconds between samples of young tasks and hosts; 0 takes none.
+    pub sample_interval_s: f64,
+    /// How the figures came about, a line each, for `--dry-run` and `-v`.
+    #[serde(skip)]
+    pub arithmetic: Vec<String>,
+    /// What the user should know before the run.
+    #[serde(skip)]
+    pub warnings: Vec<String>,
+}
+
+/// The five `task_distribution` variables, resolved: none is 0 unless there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Distribution {
+    /// Physical cores a node gives.
+    pub cores_per_node: i32,
+    /// Workers that share a core.
+    pub threads_per_core: i32,
+    /// Cores a task holds.
+    pub cores_per_task: i32,
+    /// GPUs a node gives.
+    pub gpus_per_node: i32,
+    /// GPUs a task holds.
+    pub gpus_per_task: i32,
+}

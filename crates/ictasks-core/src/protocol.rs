@@ -1,0 +1,221 @@
+//! What the coordinator and an agent say to one another: JSON, one message a line.
+//!
+//! The coordinator begins with [`Setup`] and goes on with [`Request`]s; the agent begins with
+//! [`Reply::Hello`]. The agent passes a `{"run":…}` line on to its slots unread.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::attempt::{Cause, Evidence, Outcome, Usage};
+use crate::column::Timestamp;
+use crate::command::Shell;
+use crate::sample::Sample;
+
+/// Version of these messages; an agent of another version is refused.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// How the line of a [`Request::Run`] begins: the agent knows it by this without parsing it.
+pub const RUN_PREFIX: &str = "{\"run\":";
+
+/// Where a task's current directory is.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkingDirectory {
+    /// The task's own directory in the run directory.
+    #[default]
+    Task,
+    /// The directory that the farm was started in.
+    Submit,
+}
+
+/// One worker: what its tasks hold while they run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Worker {
+    /// Number within the host.
+    pub id: i32,
+    /// Logical CPUs; `None` where there are more workers than the hardware has, then nothing is pinned.
+    pub cores: Option<Vec<i32>>,
+    /// Device ids of GPUs.
+    pub gpus: Vec<i32>,
+}
+
+/// The first line to an agent: all that holds for every task of the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Setup {
+    /// [`PROTOCOL_VERSION`] of the coordinator.
+    pub protocol_version: u32,
+    /// The run.
+    pub run_id: String,
+    /// Which start of it.
+    pub session: i32,
+    /// The user's name for the run.
+    pub job_id: String,
+    /// Number of the host within the run.
+    pub host_id: i32,
+    /// The run directory, absolute.
+    pub run_dir: PathBuf,
+    /// The directory that the farm was started in, absolute.
+    pub submit_dir: PathBuf,
+    /// The workers of this host; the agent makes a slot for each.
+    pub workers: Vec<Worker>,
+    /// Cores a worker has: `OMP_NUM_THREADS` where it is not set.
+    pub cores_per_task: i32,
+    /// How commands are started.
+    pub shell: Shell,
+    /// Where tasks run.
+    pub cwd: WorkingDirectory,
+    /// File name of a task's standard output.
+    pub stdout_filename: String,
+    /// File name of a task's standard error.
+    pub stderr_filename: String,
+    /// Environment for all tasks.
+    pub environment: BTreeMap<String, String>,
+    /// Seconds between samples of young tasks and hosts; 0 takes none.
+    pub sample_interval_s: f64,
+}
+
+/// What the coordinator asks of an agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Run this task as soon as a slot is free.
+    Run(TaskOrder),
+    /// Give back what has not started ([`Reply::Recalled`]).
+    Recall,
+    /// End what runs: SIGTERM, after `grace_s` SIGKILL.
+    Terminate {
+        /// Seconds between SIGTERM and SIGKILL.
+        grace_s: f64,
+        /// What the record is to say.
+        cause: Cause,
+    },
+    /// Nothing more will come: finish and exit.
+    End,
+}
+
+/// One task, as a slot needs it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskOrder {
+    /// Position in the task list.
+    pub task_index: i64,
+    /// The id: its directory is `task_<id>`.
+    pub task_id: String,
+    /// 1 is the first.
+    pub attempt: i32,
+    /// The command, placeholders replaced.
+    pub command: String,
+    /// Environment of this task.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
+}
+
+/// What an agent says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// The agent is ready.
+    Hello(NodeInfo),
+    /// A task's first process was started. Left out where the attempt ended within milliseconds:
+    /// then [`Reply::Finished`] says it all.
+    Started(TaskStarted),
+    /// An attempt ended.
+    Finished(Box<TaskEnded>),
+    /// A task was not started because of the farm's own trouble; it stays `pending`.
+    NotStarted {
+        /// The task.
+        task_index: i64,
+        /// What was wrong, and what the user can do.
+        message: String,
+    },
+    /// These tasks had not started and were taken out of the queue.
+    Recalled {
+        /// Their positions in the list.
+        task_indices: Vec<i64>,
+    },
+    /// Resource use.
+    Samples(Vec<Sample>),
+    /// Something is wrong with the agent itself (for instance a slot died).
+    Trouble {
+        /// What.
+        message: String,
+    },
+}
+
+/// An agent and its host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeInfo {
+    /// [`PROTOCOL_VERSION`] of the agent.
+    pub protocol_version: u32,
+    /// Name of the host.
+    pub host: String,
+    /// Number of the host within the run.
+    pub host_id: i32,
+    /// Process id of the agent.
+    pub pid: i64,
+    /// Logical CPUs that its workers hold together, or that it may use where nothing is pinned.
+    pub core_count: i32,
+    /// GPUs that its workers hold together.
+    pub gpu_count: i32,
+    /// Memory of the host, bytes.
+    pub memory_total_bytes: Option<i64>,
+    /// Model of its processors, as the kernel names it.
+    pub cpu_model: Option<String>,
+    /// Its clock when it said hello.
+    pub at: Timestamp,
+}
+
+/// A task's first process was started.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskStarted {
+    /// Position in the task list.
+    pub task_index: i64,
+    /// 1 is the first.
+    pub attempt: i32,
+    /// On which worker.
+    pub worker_id: i32,
+    /// Its first process.
+    pub pid: i64,
+    /// When.
+    pub started_at: Timestamp,
+}
+
+/// An attempt ended, or could not be started.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskEnded {
+    /// Position in the task list.
+    pub task_index: i64,
+    /// 1 is the first.
+    pub attempt: i32,
+    /// On which worker.
+    pub worker_id: i32,
+    /// Its first process; `None` if there was none.
+    pub pid: Option<i64>,
+    /// When it was started; `None` if it could not be.
+    pub started_at: Option<Timestamp>,
+    /// Start to end of the first process, seconds.
+    pub wall_s: Option<f64>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Exit code, if it exited.
+    pub exit_code: Option<i32>,
+    /// The signal it died of, if any.
+    pub signal: Option<i32>,
+    /// What the code alone does not say.
+    pub cause: Option<Cause>,
+    /// How sure that is.
+    pub cause_evidence: Option<Evidence>,
+    /// Why it could not be started.
+    pub error: Option<String>,
+    /// End of standard error, if it did not succeed.
+    pub stderr_tail: Option<String>,
+    /// End of standard output, if it did not succeed.
+    pub stdout_tail: Option<String>,
+    /// What it used.
+    pub usage: Usage,
+    /// The scalars of the `result.json` that it wrote.
+    pub results_json: Option<String>,
+}
