@@ -1,5 +1,6 @@
 //! What `launch_cmd` means: with or without a shell.
 
+use crate::error::CommandError;
 use serde::{Deserialize, Serialize};
 
 /// How commands are started (`shell:` in the configuration).
@@ -24,4 +25,14 @@ pub enum Launch {
     Direct(Vec<String>),
     /// A shell and its arguments, the command being the last.
     Shell(Vec<String>),
+}
+
+impl Launch {
+    /// How `command` is started under `shell`.
+    ///
+    /// # Errors
+    /// An empty command, and with [`Shell::Never`] a quote that is not closed.
+    pub fn of(_command: &str, _shell: &Shell) -> Result<Self, CommandError> {
+        todo!()
+    }
 }

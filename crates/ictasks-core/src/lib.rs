@@ -7,8 +7,14 @@
 pub mod attempt;
 pub mod column;
 pub mod command;
+pub mod config;
+pub mod error;
 pub mod event;
+pub mod machine;
 pub mod plan;
 pub mod protocol;
+pub mod provenance;
 pub mod sample;
 pub mod task;
+pub mod task_id;
+pub mod task_list;

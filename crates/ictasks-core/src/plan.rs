@@ -1,11 +1,14 @@
 //! What will be done: complete and immutable, resolved once from what was typed and the machine.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use crate::command::Shell;
+use crate::config::Config;
+use crate::error::PlanError;
+use crate::machine::Machine;
 use crate::protocol::{Worker, WorkingDirectory};
 
 /// A run as it will be done. It goes into run.json.
@@ -56,4 +59,28 @@ pub struct Distribution {
     pub gpus_per_node: i32,
     /// GPUs a task holds.
     pub gpus_per_task: i32,
+}
+
+/// What was given on the command line and wins over the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommandLine {
+    /// `--run-dir`; the current directory by default.
+    pub run_dir: Option<PathBuf>,
+    /// `--workers`.
+    pub workers: Option<i32>,
+}
+
+impl Plan {
+    /// Works out the plan: what was typed, on this machine.
+    ///
+    /// # Errors
+    /// Requests that the machine cannot meet, with the arithmetic.
+    pub fn resolve(
+        _config: &Config,
+        _command_line: &CommandLine,
+        _machine: &Machine,
+        _submit_dir: &Path,
+    ) -> Result<Self, PlanError> {
+        todo!()
+    }
 }

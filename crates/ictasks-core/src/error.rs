@@ -1,0 +1,118 @@
+//! What can be wrong with what the user gave.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Why a command cannot be started as asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// There is nothing to start.
+    #[error("the command is empty")]
+    Empty,
+    /// A quote is not closed; only an error where no shell is to say so.
+    #[error("the {0} quote in the command is not closed")]
+    UnclosedQuote(char),
+    /// A backslash with nothing behind it; only an error where no shell is to interpret it.
+    #[error("the command ends in a backslash")]
+    TrailingBackslash,
+}
+
+/// Where in the user's input something stands; prints as `FILE:LINE:COLUMN`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file as the user named it, `<stdin>` for standard input.
+    pub file: String,
+    /// Line from 1; 0 where it is about the file as a whole.
+    pub line: u64,
+    /// Column from 1; 0 where it is about the whole line.
+    pub column: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if self.line > 0 {
+            write!(f, ":{}", self.line)?;
+            if self.column > 0 {
+                write!(f, ":{}", self.column)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Something wrong with a configuration or a task list.
+#[derive(Debug, thiserror::Error)]
+pub enum InputError {
+    /// The file cannot be read.
+    #[error("{}: cannot be read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Its content is wrong.
+    #[error("{place}: {fault}")]
+    At {
+        /// Where.
+        place: Place,
+        /// What.
+        fault: Fault,
+    },
+}
+
+/// What is wrong with a piece of input, and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// What the YAML or JSON parser, or a type in the configuration, says.
+    #[error("{0}")]
+    Syntax(String),
+}
+
+/// Everything that is wrong with an input, as far as it was looked for.
+#[derive(Debug)]
+pub struct InputErrors {
+    /// At least one, in the order of the input.
+    pub errors: Vec<InputError>,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+impl fmt::Display for InputErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, error) in self.errors.iter().enumerate() {
+            let separator = if position > 0 { "\n" } else { "" };
+            write!(f, "{separator}{error}")?;
+        }
+        if self.more {
+            f.write_str("\nmore follow")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for InputErrors {}
+
+impl From<InputError> for InputErrors {
+    fn from(error: InputError) -> Self {
+        Self {
+            errors: vec![error],
+            more: false,
+        }
+    }
+}
+
+/// Why a request cannot be met by the machine.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// The figures do not go together.
+    #[error("{arithmetic}; {remedy}")]
+    Impossible {
+        /// The figures.
+        arithmetic: String,
+        /// What would be right.
+        remedy: String,
+    },
+}
