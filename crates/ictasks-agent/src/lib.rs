@@ -1,1 +1,28 @@
-//! x
+//! One node of a run: a small process, the agent, that forks a slot for each worker.
+//!
+//! A slot starts, measures and ends one task at a time; the agent passes orders and replies between
+//! the coordinator and its slots, and samples resource use. Why a process of its own, also on a
+//! laptop, and a process a slot: a child's peak memory starts at that of its parent, and only a
+//! subreaper of one task can tell whose a stray descendant is.
+//!
+//! - [`agent`]: the main loop
+//! - `slot`: what a slot does
+//! - `queue`, `shared`, `slot_log`: what agent and slots share
+//! - `sampler`, `process_table`, [`gpu`]: what is looked at from outside
+//! - `sys`: the system calls without a safe wrapper
+
+mod affinity;
+pub mod agent;
+mod error;
+pub mod gpu;
+mod lines;
+mod output;
+mod process_table;
+mod queue;
+mod sampler;
+mod shared;
+mod slot;
+mod slot_log;
+mod sys;
+
+pub use error::AgentError;

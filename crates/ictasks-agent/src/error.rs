@@ -1,0 +1,56 @@
+//! What can go wrong with an agent as a whole.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why an agent could not start or go on. Messages read after "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The coordinator's first line was no setup.
+    #[error("read the setup from the coordinator: {0}")]
+    Setup(#[source] serde_json::Error),
+    /// The coordinator ended before it said anything.
+    #[error("read the setup from the coordinator: it sent nothing (ictasks starts this program itself)")]
+    NoSetup,
+    /// The coordinator is of another version.
+    #[error("speak version {theirs} of the protocol: this agent speaks version {ours}")]
+    Version {
+        /// The coordinator's.
+        theirs: u32,
+        /// This agent's.
+        ours: u32,
+    },
+    /// A worker's CPUs may not be used here.
+    #[error("pin worker {worker_id} to CPUs {cores:?}: {source}")]
+    Pin {
+        /// The worker.
+        worker_id: i32,
+        /// Its logical CPUs.
+        cores: Vec<i32>,
+        /// The kernel's reason.
+        source: io::Error,
+    },
+    /// The slot log cannot be kept.
+    #[error("open the slot log in `{}`: {source}", run_dir.display())]
+    SlotLog {
+        /// The run directory.
+        run_dir: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The kernel refused something that every agent needs.
+    #[error("{action}: {source}")]
+    System {
+        /// What.
+        action: &'static str,
+        /// The reason.
+        source: io::Error,
+    },
+}
+
+impl AgentError {
+    /// For `map_err`.
+    pub fn system(action: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::System { action, source }
+    }
+}

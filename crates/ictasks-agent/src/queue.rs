@@ -1,0 +1,222 @@
+//! The two queues between an agent and its slots.
+//!
+//! All slots receive from one socket, so whichever is free takes the next task without the agent
+//! being asked, and all reply on one other socket. Both keep the boundaries of packets. An order
+//! that is too large for a packet travels as a descriptor of memory that holds it.
+
+use std::io::{self, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use ictasks_core::protocol::{Reply, Request, TaskOrder};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags, SocketType, recvmsg,
+    send, socketpair,
+};
+
+use crate::sys;
+
+/// Larger orders are passed as a descriptor.
+const PACKET_BYTES: usize = 64 * 1024;
+/// A reply is smaller: two tails of 2 KiB and 16 KiB of results, each character escaped.
+const REPLY_BYTES: usize = 160 * 1024;
+/// The packet that stands for an order passed as a descriptor.
+const IN_MEMORY: &[u8] = b"@";
+
+/// The agent's end of the queue of orders.
+pub struct OrderSender(OwnedFd);
+/// The slots' end of the queue of orders. The agent keeps one to take orders back.
+pub struct OrderReceiver {
+    socket: OwnedFd,
+    buffer: Vec<u8>,
+}
+/// The slots' end of the queue of replies.
+pub struct ReplySender(OwnedFd);
+/// The agent's end of the queue of replies.
+pub struct ReplyReceiver {
+    socket: OwnedFd,
+    buffer: Vec<u8>,
+}
+
+fn packet_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+}
+
+/// The queue of orders.
+pub fn orders() -> io::Result<(OrderSender, OrderReceiver)> {
+    let (sender, socket) = packet_pair()?;
+    Ok((OrderSender(sender), OrderReceiver { socket, buffer: vec![0; PACKET_BYTES] }))
+}
+
+/// The queue of replies.
+pub fn replies() -> io::Result<(ReplySender, ReplyReceiver)> {
+    let (sender, socket) = packet_pair()?;
+    Ok((ReplySender(sender), ReplyReceiver { socket, buffer: vec![0; REPLY_BYTES] }))
+}
+
+impl OrderSender {
+    /// Puts the line of a [`Request::Run`] into the queue; `false` if the queue is full.
+    pub fn try_send(&self, line: &[u8]) -> io::Result<bool> {
+        let sent = if line.len() <= PACKET_BYTES {
+            send(&self.0, line, SendFlags::DONTWAIT | SendFlags::NOSIGNAL).map(drop).map_err(io::Error::from)
+        } else {
+            let memory = rustix::fs::memfd_create("ictasks-order", rustix::fs::MemfdFlags::CLOEXEC)?;
+            let mut file = std::fs::File::from(memory);
+            file.write_all(line)?;
+            sys::send_descriptor(self.0.as_fd(), IN_MEMORY, file.as_fd())
+        };
+        match sent {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl AsFd for OrderSender {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl OrderReceiver {
+    /// Another end of the same queue.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { socket: self.socket.try_clone()?, buffer: vec![0; PACKET_BYTES] })
+    }
+
+    /// Waits for an order; `None` when no more can come.
+    pub fn receive(&mut self) -> io::Result<Option<TaskOrder>> {
+        self.next(RecvFlags::CMSG_CLOEXEC)
+    }
+
+    /// Takes an order that is in the queue now.
+    pub fn try_receive(&mut self) -> io::Result<Option<TaskOrder>> {
+        match self.next(RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            other => other,
+        }
+    }
+
+    fn next(&mut self, flags: RecvFlags) -> io::Result<Option<TaskOrder>> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let received = recvmsg(&self.socket, &mut [io::IoSliceMut::new(&mut self.buffer)], &mut control, flags)?;
+        if received.bytes == 0 {
+            return Ok(None);
+        }
+        let descriptor = control.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+            _ => None,
+        });
+        let request = match descriptor {
+            Some(memory) => serde_json::from_slice(&whole(&memory)?)?,
+            None => serde_json::from_slice(&self.buffer[..received.bytes])?,
+        };
+        match request {
+            Request::Run(order) => Ok(Some(order)),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "not an order")),
+        }
+    }
+}
+
+/// What a descriptor of memory holds, whatever its position.
+fn whole(memory: &OwnedFd) -> io::Result<Vec<u8>> {
+    let length = usize::try_from(rustix::fs::fstat(memory)?.st_size).unwrap_or(0);
+    let mut bytes = vec![0; length];
+    let mut filled = 0;
+    while filled < length {
+        match rustix::io::pread(memory, &mut bytes[filled..], filled as u64)? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
+}
+
+impl ReplySender {
+    /// Another end of the same queue.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
+    /// Sends a reply, waiting for room in the queue.
+    pub fn send(&self, reply: &Reply) -> io::Result<()> {
+        self.send_json(&serde_json::to_vec(reply)?)
+    }
+
+    /// Sends a reply that is JSON already.
+    pub fn send_json(&self, json: &[u8]) -> io::Result<()> {
+        send(&self.0, json, SendFlags::NOSIGNAL)?;
+        Ok(())
+    }
+}
+
+/// What [`ReplyReceiver::try_receive`] found.
+pub enum Received<'a> {
+    /// A reply, as JSON text.
+    Reply(&'a [u8]),
+    /// Nothing now.
+    Nothing,
+    /// Every slot has ended.
+    Ended,
+}
+
+impl ReplyReceiver {
+    /// Takes a reply that is in the queue now.
+    pub fn try_receive(&mut self) -> io::Result<Received<'_>> {
+        match rustix::net::recv(&self.socket, self.buffer.as_mut_slice(), RecvFlags::DONTWAIT) {
+            Ok((0, _)) => Ok(Received::Ended),
+            Ok((length, _)) => Ok(Received::Reply(&self.buffer[..length])),
+            Err(rustix::io::Errno::AGAIN) => Ok(Received::Nothing),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl AsFd for ReplyReceiver {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn order(command: String) -> TaskOrder {
+        TaskOrder { task_index: 3, task_id: "3".to_owned(), attempt: 1, command, environment: BTreeMap::new() }
+    }
+
+    #[test]
+    fn orders_of_any_size_arrive_whole_and_in_order() {
+        let (sender, mut receiver) = orders().unwrap();
+        for length in [1, 1000, PACKET_BYTES, 131_071, 400_000] {
+            let sent = order("\"".repeat(length));
+            let line = serde_json::to_vec(&Request::Run(sent.clone())).unwrap();
+            assert!(sender.try_send(&line).unwrap());
+            assert_eq!(receiver.receive().unwrap(), Some(sent));
+        }
+        drop(sender);
+        assert_eq!(receiver.receive().unwrap(), None);
+    }
+
+    #[test]
+    fn a_full_queue_says_so_and_loses_nothing() {
+        let (sender, mut receiver) = orders().unwrap();
+        let line = serde_json::to_vec(&Request::Run(order("true".to_owned()))).unwrap();
+        let mut sent = 0;
+        while sender.try_send(&line).unwrap() {
+            sent += 1;
+        }
+        assert!(sent > 10);
+        let mut received = 0;
+        while receiver.try_receive().unwrap().is_some() {
+            received += 1;
+        }
+        assert_eq!(received, sent);
+    }
+}

@@ -1,0 +1,113 @@
+//! What the slots and the sampler of one agent share: a cell of memory for each slot.
+//!
+//! The slot says here which task it runs; the sampler, a thread of the agent, adds what it saw of
+//! the task's tree. So a slot's report is complete without asking anybody. `state` is a sequence
+//! lock: odd while a task runs, and with [`LOCKED`] while the sampler writes.
+
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use crate::sys;
+
+/// Longest task id, bytes.
+const ID_BYTES: usize = 128;
+/// Bit of `state`: the sampler is adding what it saw.
+const LOCKED: u64 = 1 << 63;
+
+/// One slot's cell. Zero bytes mean: no task has run yet.
+pub struct SlotCell {
+    state: AtomicU64,
+    started_ns: AtomicI64,
+    max_tree_rss_bytes: AtomicI64,
+    sample_count: AtomicI64,
+    attempt: AtomicI32,
+    id_length: AtomicU32,
+    id: [AtomicU8; ID_BYTES],
+}
+
+/// What the sampler saw of one task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sampled {
+    /// Largest sum of resident memory over the tree; `None` without samples.
+    pub max_tree_rss_bytes: Option<i64>,
+    /// Number of samples.
+    pub sample_count: i64,
+}
+
+/// A task that runs, as the sampler sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// Names this task among those of the slot.
+    pub sequence: u64,
+    /// Its start by the monotonic clock.
+    pub started_ns: i64,
+}
+
+impl SlotCell {
+    /// The slot starts a task.
+    pub fn begin(&self, task_id: &str, attempt: i32) {
+        let id = &task_id.as_bytes()[..task_id.len().min(ID_BYTES)];
+        for (cell, byte) in self.id.iter().zip(id) {
+            cell.store(*byte, Ordering::Relaxed);
+        }
+        self.id_length.store(u32::try_from(id.len()).unwrap_or(0), Ordering::Relaxed);
+        self.attempt.store(attempt, Ordering::Relaxed);
+        self.max_tree_rss_bytes.store(0, Ordering::Relaxed);
+        self.sample_count.store(0, Ordering::Relaxed);
+        self.started_ns.store(sys::monotonic_ns(), Ordering::Relaxed);
+        self.state.fetch_add(1, Ordering::Release);
+    }
+
+    /// The task's tree has ended: no sample is added any more.
+    pub fn end(&self) -> Sampled {
+        // The sampler holds the lock for microseconds; should the agent die within them, the
+        // slot must not wait for ever.
+        for _ in 0..100_000 {
+            let state = self.state.load(Ordering::Acquire);
+            let free = state & LOCKED == 0;
+            if free && self.state.compare_exchange(state, state + 1, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        let sample_count = self.sample_count.load(Ordering::Relaxed);
+        let largest = self.max_tree_rss_bytes.load(Ordering::Relaxed);
+        Sampled { max_tree_rss_bytes: (sample_count > 0).then_some(largest), sample_count }
+    }
+
+    /// The task that runs now, if one does.
+    pub fn running(&self) -> Option<Running> {
+        let sequence = self.state.load(Ordering::Acquire) & !LOCKED;
+        (sequence % 2 == 1).then(|| Running { sequence, started_ns: self.started_ns.load(Ordering::Relaxed) })
+    }
+
+    /// Adds a sample of the task `sequence`; its id and attempt, or `None` if it has ended.
+    pub fn add_sample(&self, sequence: u64, tree_rss_bytes: i64) -> Option<(String, i32)> {
+        self.state.compare_exchange(sequence, sequence | LOCKED, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+        self.max_tree_rss_bytes.fetch_max(tree_rss_bytes, Ordering::Relaxed);
+        self.sample_count.fetch_add(1, Ordering::Relaxed);
+        let length = self.id_length.load(Ordering::Relaxed) as usize;
+        let id = self.id.iter().take(length).map(|byte| byte.load(Ordering::Relaxed)).collect();
+        let attempt = self.attempt.load(Ordering::Relaxed);
+        self.state.store(sequence, Ordering::Release);
+        Some((String::from_utf8(id).unwrap_or_default(), attempt))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_go_to_the_task_they_were_taken_of() {
+        let cell = &sys::shared_memory::<SlotCell>(1).unwrap()[0];
+        assert_eq!(cell.running(), None);
+        cell.begin("a", 1);
+        let first = cell.running().unwrap();
+        assert_eq!(cell.add_sample(first.sequence, 5), Some(("a".to_owned(), 1)));
+        assert_eq!(cell.add_sample(first.sequence, 3), Some(("a".to_owned(), 1)));
+        assert_eq!(cell.end(), Sampled { max_tree_rss_bytes: Some(5), sample_count: 2 });
+        cell.begin("b", 1);
+        assert_eq!(cell.add_sample(first.sequence, 9), None);
+        assert_eq!(cell.end(), Sampled { max_tree_rss_bytes: None, sample_count: 0 });
+    }
+}

@@ -1,0 +1,317 @@
+//! The calls of the kernel and of the C library that have no safe wrapper in `rustix`.
+//!
+//! This is the one module of the workspace with `unsafe` code: forking, spawning, waiting with
+//! resource usage, signals with a value, passing a file descriptor, and shared memory. Every
+//! function here is safe to call; each `unsafe` block says why it is sound.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, c_char, c_int};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+/// Resource usage and wait status of one reaped process.
+pub struct Reaped {
+    /// Its process id.
+    pub pid: i32,
+    /// The wait status, as `waitpid` gives it.
+    pub status: i32,
+    /// Its usage and that of the children it waited for.
+    pub usage: libc::rusage,
+}
+
+/// What [`wait_any`] found.
+pub enum Wait {
+    /// A process ended.
+    Reaped(Box<Reaped>),
+    /// There are children, and none has ended.
+    Running,
+    /// There are no children.
+    NoChildren,
+}
+
+fn check(result: c_int) -> io::Result<c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// Reaps one child that has ended, without waiting.
+pub fn wait_any() -> io::Result<Wait> {
+    let mut status = 0;
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: both pointers are to live storage of the right type; rusage is plain numbers.
+    let pid = unsafe { libc::wait4(-1, &raw mut status, libc::WNOHANG, usage.as_mut_ptr()) };
+    match pid {
+        0 => Ok(Wait::Running),
+        // SAFETY: zeroed, then filled in by the kernel.
+        1.. => Ok(Wait::Reaped(Box::new(Reaped { pid, status, usage: unsafe { usage.assume_init() } }))),
+        _ => match io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(libc::ECHILD) => Ok(Wait::NoChildren),
+            error => Err(error),
+        },
+    }
+}
+
+/// Exit code of a wait status, if the process exited.
+pub fn exit_code(status: i32) -> Option<i32> {
+    libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status))
+}
+
+/// Signal of a wait status, if the process died of one.
+pub fn term_signal(status: i32) -> Option<i32> {
+    libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status))
+}
+
+/// Largest resident size this process ever had, bytes: the floor of what its children show.
+pub fn own_max_rss_bytes() -> i64 {
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the pointer is to live storage of the right type, plain numbers, zeroed before.
+    let usage = unsafe {
+        libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr());
+        usage.assume_init()
+    };
+    usage.ru_maxrss * 1024
+}
+
+/// Nanoseconds of the monotonic clock, the same for all processes of the host.
+pub fn monotonic_ns() -> i64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec * 1_000_000_000 + now.tv_nsec
+}
+
+/// Which side of a fork this is.
+pub enum Fork {
+    /// The new process.
+    Child,
+    /// The old one, with the process id of the new.
+    Parent(i32),
+}
+
+/// Forks. Only for a process without threads: the child goes on with ordinary Rust code.
+pub fn fork_single_threaded() -> io::Result<Fork> {
+    // SAFETY: the agent calls this before it starts any thread, so no lock is held in the child.
+    match check(unsafe { libc::fork() })? {
+        0 => Ok(Fork::Child),
+        pid => Ok(Fork::Parent(pid)),
+    }
+}
+
+/// Ends the process at once, without running what the parent registered for its own end.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: always sound; nothing of this process is used afterwards.
+    unsafe { libc::_exit(code) }
+}
+
+/// Makes orphans among the descendants children of this process.
+pub fn become_subreaper() -> io::Result<()> {
+    // SAFETY: prctl with plain numbers.
+    check(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }).map(drop)
+}
+
+/// Has the kernel send `signal` to this process when its parent dies.
+pub fn signal_on_parent_death(signal: i32) -> io::Result<()> {
+    // SAFETY: prctl with plain numbers.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal, 0, 0, 0) }).map(drop)
+}
+
+/// A set of signals.
+#[derive(Clone, Copy)]
+pub struct SignalSet(libc::sigset_t);
+
+impl SignalSet {
+    /// The set of these signals.
+    pub fn of(signals: &[i32]) -> Self {
+        let mut set = MaybeUninit::uninit();
+        // SAFETY: sigemptyset initialises the set, sigaddset then works on an initialised one.
+        unsafe {
+            libc::sigemptyset(set.as_mut_ptr());
+            for &signal in signals {
+                libc::sigaddset(set.as_mut_ptr(), signal);
+            }
+            Self(set.assume_init())
+        }
+    }
+
+    /// Blocks the set's signals in this process.
+    pub fn block(&self) {
+        // SAFETY: the set is initialised; no old mask is asked for.
+        unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const self.0, std::ptr::null_mut()) };
+    }
+}
+
+/// A signal that was waited for.
+pub struct Signal {
+    /// Its number.
+    pub number: i32,
+    /// The value that [`queue_signal`] sent with it; meaningless for other senders.
+    pub value: i32,
+    /// Whether it came from [`queue_signal`].
+    pub queued: bool,
+}
+
+/// Waits until one of the set's (blocked) signals is pending; `None` after `timeout`.
+pub fn wait_signal(set: &SignalSet, timeout: Duration) -> Option<Signal> {
+    let timeout = libc::timespec {
+        tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: timeout.subsec_nanos().into(),
+    };
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    // SAFETY: all three point to live storage; siginfo_t is plain data, zeroed before.
+    unsafe {
+        let number = libc::sigtimedwait(&raw const set.0, info.as_mut_ptr(), &raw const timeout);
+        if number <= 0 {
+            return None;
+        }
+        let info = info.assume_init();
+        let value = info.si_value().sival_ptr as usize;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
+        Some(Signal { number, value: value as u32 as i32, queued: info.si_code == libc::SI_QUEUE })
+    }
+}
+
+/// Sends a signal with a value.
+pub fn queue_signal(pid: i32, signal: i32, value: i32) -> io::Result<()> {
+    #[allow(clippy::cast_sign_loss)]
+    let value = libc::sigval { sival_ptr: value as u32 as usize as *mut libc::c_void };
+    // SAFETY: plain numbers; the value is never used as a pointer.
+    check(unsafe { libc::sigqueue(pid, signal, value) }).map(drop)
+}
+
+/// Sends a signal; errors (the process has just ended) do not matter to any caller.
+pub fn kill(pid: i32, signal: i32) {
+    // SAFETY: plain numbers.
+    unsafe { libc::kill(pid, signal) };
+}
+
+/// Ignores signals from now on.
+pub fn ignore_signals(signals: &[i32]) {
+    for &signal in signals {
+        // SAFETY: SIG_IGN is a valid disposition.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+}
+
+/// Sends one packet together with a file descriptor.
+pub fn send_descriptor(socket: BorrowedFd<'_>, bytes: &[u8], descriptor: BorrowedFd<'_>) -> io::Result<()> {
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let descriptors = [descriptor];
+    control.push(SendAncillaryMessage::ScmRights(&descriptors));
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    sendmsg(socket, &[io::IoSlice::new(bytes)], &mut control, flags)?;
+    Ok(())
+}
+
+/// What the child of [`Spawner::spawn`] gets as standard input, output and error.
+pub struct Streams<'a> {
+    /// Standard input.
+    pub stdin: BorrowedFd<'a>,
+    /// Standard output.
+    pub stdout: BorrowedFd<'a>,
+    /// Standard error.
+    pub stderr: BorrowedFd<'a>,
+}
+
+/// Starts processes: own process group, empty signal mask, default dispositions.
+pub struct Spawner(Box<libc::posix_spawnattr_t>);
+
+impl Spawner {
+    /// Prepares the attributes once; `defaults` are the signals whose disposition is reset.
+    pub fn new(defaults: &[i32]) -> Self {
+        let mut attributes = Box::new(MaybeUninit::<libc::posix_spawnattr_t>::uninit());
+        let pointer = attributes.as_mut_ptr();
+        let (none, defaults) = (SignalSet::of(&[]), SignalSet::of(defaults));
+        let flags = libc::POSIX_SPAWN_SETPGROUP | libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
+        // SAFETY: posix_spawnattr_init initialises the storage before anything else touches it.
+        unsafe {
+            libc::posix_spawnattr_init(pointer);
+            libc::posix_spawnattr_setflags(pointer, libc::c_short::try_from(flags).unwrap_or_default());
+            libc::posix_spawnattr_setpgroup(pointer, 0);
+            libc::posix_spawnattr_setsigmask(pointer, &raw const none.0);
+            libc::posix_spawnattr_setsigdefault(pointer, &raw const defaults.0);
+            Self(attributes.assume_init())
+        }
+    }
+
+    /// Starts `program` with these arguments and environment.
+    ///
+    /// # Errors
+    /// The error of `fork` or `exec`, as `posix_spawn` reports it.
+    pub fn spawn(
+        &self,
+        program: &CStr,
+        arguments: &[&CStr],
+        environment: &[&CStr],
+        streams: &Streams<'_>,
+    ) -> io::Result<i32> {
+        let argv = pointers(arguments);
+        let envp = pointers(environment);
+        let mut actions = MaybeUninit::<libc::posix_spawn_file_actions_t>::uninit();
+        let mut pid = 0;
+        // SAFETY: the actions are initialised first and destroyed last; argv and envp end with a
+        // null pointer, and what they point to lives until the call returns.
+        let error = unsafe {
+            libc::posix_spawn_file_actions_init(actions.as_mut_ptr());
+            let streams = [&streams.stdin, &streams.stdout, &streams.stderr];
+            for (target, stream) in (0..).zip(streams) {
+                libc::posix_spawn_file_actions_adddup2(actions.as_mut_ptr(), stream.as_raw_fd(), target);
+            }
+            let error = libc::posix_spawn(
+                &raw mut pid,
+                program.as_ptr(),
+                actions.as_ptr(),
+                &raw const *self.0,
+                argv.as_ptr(),
+                envp.as_ptr(),
+            );
+            libc::posix_spawn_file_actions_destroy(actions.as_mut_ptr());
+            error
+        };
+        if error == 0 { Ok(pid) } else { Err(io::Error::from_raw_os_error(error)) }
+    }
+}
+
+fn pointers(strings: &[&CStr]) -> Vec<*mut c_char> {
+    strings.iter().map(|string| string.as_ptr().cast_mut()).chain([std::ptr::null_mut()]).collect()
+}
+
+/// Memory for `count` values that this process and its children share.
+///
+/// `T` must be valid when all its bytes are zero and may only change through atomics; the trait
+/// [`Zeroed`] says so.
+pub fn shared_memory<T: Zeroed>(count: usize) -> io::Result<&'static [T]> {
+    let bytes = (count * size_of::<T>()).max(1);
+    // SAFETY: a fresh anonymous mapping is page-aligned, zeroed, and never unmapped; `T: Zeroed`
+    // makes its zero bytes valid values.
+    unsafe {
+        let memory = rustix::mm::mmap_anonymous(
+            std::ptr::null_mut(),
+            bytes,
+            rustix::mm::ProtFlags::READ | rustix::mm::ProtFlags::WRITE,
+            rustix::mm::MapFlags::SHARED,
+        )?;
+        Ok(std::slice::from_raw_parts(memory.cast::<T>(), count))
+    }
+}
+
+/// Marks types that are valid with all bytes zero and consist of atomics only.
+///
+/// # Safety
+/// Implement it for such types only.
+pub unsafe trait Zeroed: Sync {}
+
+// SAFETY: a struct of atomic integers.
+unsafe impl Zeroed for crate::shared::SlotCell {}
+
+/// Takes ownership of standard input or output, replacing it by `/dev/null` for later children.
+pub fn take_standard_stream(number: i32) -> io::Result<OwnedFd> {
+    let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    // SAFETY: the new descriptor is owned by nobody else; dup2 onto 0 or 1 closes nothing that
+    // Rust code owns, since this process uses std's handles of these streams nowhere.
+    unsafe {
+        let taken = OwnedFd::from_raw_fd(check(libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3))?);
+        check(libc::dup2(null.as_raw_fd(), number))?;
+        Ok(taken)
+    }
+}
