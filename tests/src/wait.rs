@@ -1,0 +1,29 @@
+//! Waiting for conditions, and asking after processes.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Longest wait for anything: far above what any of it takes, so that only a hang reaches it.
+pub(crate) const LONGEST: Duration = Duration::from_secs(180);
+
+/// Waits until `condition` gives something, and returns it.
+///
+/// # Panics
+/// After three minutes, naming `what`.
+pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(begin.elapsed() < LONGEST, "waited in vain for {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whether a process with this id runs (a zombie does not).
+pub fn process_exists(pid: i64) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|rest| !rest.starts_with(" Z")))
+}
