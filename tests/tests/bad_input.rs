@@ -23,13 +23,13 @@ fn malformed_yaml() {
 
 #[test]
 fn a_tab_in_yaml() {
-    let run = refused(hello("task_distribution:\n\tcores_per_node: 1\ntasks: [echo]\n"));
+    let run = refused(hello("task_distribution:\n\tcores_per_node: 1\ntasks: [{launch_cmd: echo}]\n"));
     run.settings().bind(|| insta::assert_snapshot!(run.stderr, @""));
 }
 
 #[test]
 fn an_unknown_key() {
-    let run = refused(hello("task_distribution:\n    core_per_node: 1\ntasks: [echo]\n"));
+    let run = refused(hello("task_distribution:\n    core_per_node: 1\ntasks: [{launch_cmd: echo}]\n"));
     run.settings().bind(|| insta::assert_snapshot!(run.stderr, @""));
 }
 
@@ -41,7 +41,7 @@ fn an_unknown_key_of_a_task() {
 
 #[test]
 fn a_wrong_type() {
-    let run = refused(hello("task_distribution:\n    cores_per_node: two\ntasks: [echo]\n"));
+    let run = refused(hello("task_distribution:\n    cores_per_node: two\ntasks: [{launch_cmd: echo}]\n"));
     run.settings().bind(|| insta::assert_snapshot!(run.stderr, @""));
 }
 
@@ -104,7 +104,7 @@ fn a_list_that_is_not_utf_8() {
 
 #[test]
 fn a_config_that_is_not_utf_8() {
-    let run = refused(farm().yaml(b"job_id: caf\xe9\ntasks: [echo]\n"));
+    let run = refused(farm().yaml(b"job_id: caf\xe9\ntasks: [{launch_cmd: echo}]\n"));
     run.settings().bind(|| insta::assert_snapshot!(run.stderr, @""));
 }
 
@@ -141,14 +141,15 @@ fn a_file_as_run_directory() {
 
 #[test]
 fn more_cores_a_task_than_a_node_gives() {
-    let distribution = "task_distribution: {cores_per_node: 2, cores_per_task: 3}\ntasks: [echo]\n";
+    let distribution =
+        "task_distribution: {cores_per_node: 2, cores_per_task: 3}\ntasks: [{launch_cmd: echo}]\n";
     let run = refused(hello(distribution).workers(None));
     run.settings().bind(|| insta::assert_snapshot!(run.stderr, @""));
 }
 
 #[test]
 fn a_gpu_for_each_task_without_gpus() {
-    let distribution = "task_distribution: {gpus_per_task: 1}\ntasks: [echo]\n";
+    let distribution = "task_distribution: {gpus_per_task: 1}\ntasks: [{launch_cmd: echo}]\n";
     if std::path::Path::new("/proc/driver/nvidia/gpus").exists() {
         return; // This machine has what the test is to do without.
     }

@@ -109,7 +109,6 @@ fn forms_of_tasks_in_yaml() {
         "tasks:\n- {id: '0', launch_cmd: echo a}\n- {id: '1', launch_cmd: echo b}\n",
         "tasks:\n- launch_cmd: echo a\n- launch_cmd: echo b\n",
         "tasks:\n  items:\n  - launch_cmd: echo a\n  - id: 1\n    launch_cmd: echo b\n",
-        "tasks: [echo a, echo b]\n",
     ] {
         let run = farm().yaml(tasks).run().expect(SUCCEEDED);
         assert_eq!(ids(&run.record), ["0", "1"], "{tasks}");
@@ -119,7 +118,7 @@ fn forms_of_tasks_in_yaml() {
 
 #[test]
 fn keys_of_the_users_own() {
-    let yaml = "x-project: {mesh: fine}\nlabels: {campaign: spring, nodes: 3}\ntasks: [echo]\n";
+    let yaml = "x-project: {mesh: fine}\nlabels: {campaign: spring, nodes: 3}\ntasks: [{launch_cmd: echo}]\n";
     let run = farm().yaml(yaml).run().expect(SUCCEEDED);
     let labels = &run.record.run_json()["labels"];
     assert_eq!(labels, &json!({"campaign": "spring", "nodes": 3}));
@@ -127,14 +126,14 @@ fn keys_of_the_users_own() {
 
 #[test]
 fn keys_of_0_2_4_are_taken_with_a_warning() {
-    let yaml = "stop_on_error: true\ntasks: [echo]\n";
+    let yaml = "stop_on_error: true\ntasks: [{launch_cmd: echo}]\n";
     let run = farm().yaml(yaml).run().expect(SUCCEEDED);
     assert!(run.stderr.contains("stop_on_error"), "{}", run.stderr);
 }
 
 #[test]
 fn the_list_wins_over_the_tasks_of_the_config() {
-    let run = farm().yaml("job_id: mine\ntasks: [echo config]\n").tasks(["echo list"]);
+    let run = farm().yaml("job_id: mine\ntasks: [{launch_cmd: echo config}]\n").tasks(["echo list"]);
     let run = run.run().expect(SUCCEEDED);
     assert_eq!(commands(&run.record), ["echo list"]);
     assert_eq!(run.record.run_json()["job_id"], "mine");
@@ -163,7 +162,8 @@ fn the_run_directory_by_its_older_names() {
 
 #[test]
 fn workers_hold_disjoint_processors() {
-    let yaml = "task_distribution: {cores_per_node: 2}\ntasks: [sleep 0.2, sleep 0.2]\n";
+    let yaml =
+        "task_distribution: {cores_per_node: 2}\ntasks: [{launch_cmd: sleep 0.2}, {launch_cmd: sleep 0.2}]\n";
     let run = farm().yaml(yaml).workers(None).run().expect(SUCCEEDED);
     let cores = run.record.column("tasks", "cores");
     let workers = run.record.column("tasks", "worker_id");
@@ -187,7 +187,7 @@ fn more_workers_than_processors_are_not_pinned() {
 
 #[test]
 fn a_dry_run_shows_what_would_happen_and_makes_nothing() {
-    let yaml = "task_distribution: {cores_per_node: 1}\ntasks:\n- echo %TASKID% | cat\n- ./model 2\n";
+    let yaml = "task_distribution: {cores_per_node: 1}\ntasks:\n- launch_cmd: echo %TASKID% | cat\n- launch_cmd: ./model 2\n";
     let run = farm().yaml(yaml).workers(None).args(["--dry-run"]).run().expect(SUCCEEDED);
     assert_eq!(run.record.names(), Vec::<String>::new());
     run.settings().bind(|| insta::assert_snapshot!(run.stdout, @""));

@@ -158,7 +158,8 @@ fn journal_has(record: &Record, kind: &str) -> bool {
 
 #[test]
 fn the_run_file_says_who_where_when_and_how() {
-    let yaml = "job_id: survey\nlabels: {season: spring}\ntasks: ['true', 'false']\n";
+    let yaml =
+        "job_id: survey\nlabels: {season: spring}\ntasks: [{launch_cmd: 'true'}, {launch_cmd: 'false'}]\n";
     let run = farm().yaml(yaml).run().expect(FAILED);
     let file = run.record.run_json();
     assert_eq!(file["job_id"], "survey");

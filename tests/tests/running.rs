@@ -24,7 +24,7 @@ fn a_task_runs_in_its_directory_with_no_input_and_files_for_output() {
 
 #[test]
 fn cwd_submit_runs_tasks_where_the_farm_was_started() {
-    let yaml = "cwd: submit\nstdout_filename: out\nstderr_filename: err\ntasks: [pwd]\n";
+    let yaml = "cwd: submit\nstdout_filename: out\nstderr_filename: err\ntasks: [{launch_cmd: pwd}]\n";
     let run = farm().yaml(yaml).run().expect(SUCCEEDED);
     let submit = run.directory().canonicalize().expect("it exists");
     assert_eq!(run.record.read("0", "out"), format!("{}\n", submit.display()));
@@ -116,11 +116,11 @@ fn shell_modes() {
         ("false", "$ICTASKS_TASK_ID | cat\n"),
         ("'/bin/bash -o pipefail'", "0\n"),
     ] {
-        let yaml = format!("shell: {shell}\ntasks:\n- '{command}'\n");
+        let yaml = format!("shell: {shell}\ntasks:\n- launch_cmd: '{command}'\n");
         let run = farm().yaml(yaml).run().expect(SUCCEEDED);
         assert_eq!(run.record.stdout("0"), expected, "shell: {shell}");
     }
-    let yaml = "shell: /bin/bash -o pipefail\ntasks: ['false | cat']\n";
+    let yaml = "shell: /bin/bash -o pipefail\ntasks: [{launch_cmd: 'false | cat'}]\n";
     farm().yaml(yaml).run().expect(FAILED);
 }
 

@@ -1,0 +1,40 @@
+"""A record to read: runs the real program once."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PROGRAMS = os.environ.get("ICTASKS_TEST_PROGRAMS", "")
+CLONE = Path(__file__).resolve().parents[2]
+
+
+def command(*arguments):
+    """The command line of the program under test."""
+    program = os.path.join(PROGRAMS, "ictasks")
+    assert shutil.which(program), f"`{program}` is missing: run tests/run-all"
+    return [program, "taskfarm", *map(str, arguments)]
+
+
+@pytest.fixture(scope="session")
+def record(tmp_path_factory):
+    """The run directory of tasks that succeed, fail, cannot start, and run for some seconds."""
+    directory = tmp_path_factory.mktemp("record")
+    tasks = [
+        {"launch_cmd": "echo '{\"drag\": 0.5, \"steps\": 3}' > result.json"},
+        {"launch_cmd": "sh -c 'echo no mesh >&2; exit 3'"},
+        {"launch_cmd": "sh -c 'kill -TERM $$'"},
+        {"launch_cmd": "no-such-program"},
+        {"launch_cmd": "sleep 1.5"},
+    ]
+    for number, task in enumerate(tasks):
+        task["params"] = {"speed": number + 0.5, "mesh": f"m{number}", "size": number}
+    tasklist = directory / "tasks.jsonl"
+    tasklist.write_text("".join(json.dumps(task) + "\n" for task in tasks))
+    arguments = ["--tasklist", tasklist, "--run-dir", directory / "run", "--workers", "2"]
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1, done.stderr
+    return directory / "run"
