@@ -28,13 +28,16 @@ names! {
     }
 }
 
+impl Default for Outcome {
+    fn default() -> Self {
+        Self::Pending
+    }
+}
+
 impl Outcome {
     /// Whether the attempt ended in a way that is the task's own fault.
     pub const fn is_failure(self) -> bool {
-        matches!(
-            self,
-            Self::Failed | Self::Signaled | Self::TimedOut | Self::OutOfMemory | Self::SpawnFailed
-        )
+        matches!(self, Self::Failed | Self::Signaled | Self::TimedOut | Self::OutOfMemory | Self::SpawnFailed)
     }
 }
 
@@ -111,7 +114,7 @@ pub struct Usage {
 
 row! {
     /// A row of `attempts.parquet`; `tasks.parquet` has these columns and two more.
-    #[derive(Clone, Debug, PartialEq)]
+    #[derive(Clone, Debug, Default, PartialEq)]
     pub struct Attempt {
         /// the run
         run_id: String => Category,

@@ -82,9 +82,7 @@ impl Timestamp {
     /// The wall clock now.
     pub fn now() -> Self {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        Self(since.map_or(0, |elapsed| {
-            i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX)
-        }))
+        Self(since.map_or(0, |elapsed| i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX)))
     }
 
     /// This instant `seconds` later, to the nearest microsecond.

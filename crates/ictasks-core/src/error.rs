@@ -69,6 +69,53 @@ pub enum Fault {
     /// What the YAML or JSON parser, or a type in the configuration, says.
     #[error("{0}")]
     Syntax(String),
+    /// An id that cannot be used.
+    #[error(
+        "the id `{}` cannot be used; an id is 1 to 128 letters, digits and `. _ - = , + @ :`, \
+         and not `.` or `..`", id.escape_default()
+    )]
+    BadId {
+        /// The id, or its beginning.
+        id: String,
+    },
+    /// An id that an earlier task has.
+    #[error("the id `{id}` was given in line {first_line} already; each task needs its own")]
+    DuplicateId {
+        /// The id.
+        id: String,
+        /// Where it was first.
+        first_line: u64,
+    },
+    /// A line that is not text.
+    #[error("is not UTF-8 (byte {byte} of the line); convert it, for instance with `iconv -t UTF-8`")]
+    NotUtf8 {
+        /// The first bad byte, from 1.
+        byte: usize,
+    },
+    /// A line longer than is read into memory.
+    #[error("the line is longer than 1 MiB; put long data into a file and name that in the command")]
+    LineTooLong,
+    /// A command that cannot be started.
+    #[error(
+        "the command has {bytes} bytes and the kernel takes 131071; put long data into a file and \
+         name that in the command"
+    )]
+    CommandTooLong {
+        /// Its length, placeholders replaced.
+        bytes: usize,
+    },
+    /// A NUL byte, which no program can be given.
+    #[error("{what} contains a NUL byte; remove it")]
+    Nul {
+        /// What contains it.
+        what: String,
+    },
+    /// No command.
+    #[error("the command is empty; give one, or leave the task out")]
+    EmptyCommand,
+    /// No task.
+    #[error("there are no tasks; give at least one")]
+    NoTasks,
 }
 
 /// Everything that is wrong with an input, as far as it was looked for.
@@ -97,10 +144,7 @@ impl std::error::Error for InputErrors {}
 
 impl From<InputError> for InputErrors {
     fn from(error: InputError) -> Self {
-        Self {
-            errors: vec![error],
-            more: false,
-        }
+        Self { errors: vec![error], more: false }
     }
 }
 

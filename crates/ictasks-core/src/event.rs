@@ -114,18 +114,8 @@ pub const EVENT_COLUMNS_FIRST: &[Column] = &[
         nullable: false,
         meaning: "position in the run, counting over sessions",
     },
-    Column {
-        name: "at",
-        kind: ColumnType::Timestamp,
-        nullable: false,
-        meaning: "when it happened",
-    },
-    Column {
-        name: "kind",
-        kind: ColumnType::Category,
-        nullable: false,
-        meaning: "what happened",
-    },
+    Column { name: "at", kind: ColumnType::Timestamp, nullable: false, meaning: "when it happened" },
+    Column { name: "kind", kind: ColumnType::Category, nullable: false, meaning: "what happened" },
 ];
 
 /// The columns of `events.parquet` that stand after those of [`Attempt`].
@@ -142,12 +132,7 @@ pub const EVENT_COLUMNS_LAST: &[Column] = &[
         nullable: true,
         meaning: "the node's clock less the coordinator's, on node_joined",
     },
-    Column {
-        name: "message",
-        kind: ColumnType::Text,
-        nullable: true,
-        meaning: "for people",
-    },
+    Column { name: "message", kind: ColumnType::Text, nullable: true, meaning: "for people" },
 ];
 
 /// A taker of events. The farm knows its recorder and its progress display only by this.

@@ -10,6 +10,7 @@ pub mod command;
 pub mod config;
 pub mod error;
 pub mod event;
+pub mod layout;
 pub mod machine;
 pub mod plan;
 pub mod protocol;

@@ -20,9 +20,7 @@ pub const PROTOCOL_VERSION: u32 = 1;
 pub const RUN_PREFIX: &str = "{\"run\":";
 
 /// Where a task's current directory is.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WorkingDirectory {
     /// The task's own directory in the run directory.

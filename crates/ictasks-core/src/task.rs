@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::scalar::check_command;
+use crate::error::Fault;
+
 /// A task as the dispatcher takes it from the task source.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Task {
@@ -17,4 +20,80 @@ pub struct Task {
     pub environment: BTreeMap<String, String>,
     /// Its parameters as a JSON object of scalars, if it has any.
     pub params_json: Option<String>,
+}
+
+impl Task {
+    /// A task with a command as typed, which is checked and whose placeholders are replaced.
+    pub(crate) fn new(
+        index: i64,
+        id: Option<String>,
+        typed_command: &str,
+        submit_dir: &str,
+    ) -> Result<Self, Fault> {
+        let id = id.unwrap_or_else(|| index.to_string());
+        let command = if typed_command.contains('%') {
+            typed_command
+                .replace("%TASKID%", &id)
+                .replace("%TASKNUM%", &id)
+                .replace("%SUBMITDIR%", submit_dir)
+        } else {
+            typed_command.to_owned()
+        };
+        check_command(&command)?;
+        Ok(Self {
+            index,
+            id,
+            command,
+            command_hash: command_hash(typed_command),
+            environment: BTreeMap::new(),
+            params_json: None,
+        })
+    }
+
+    /// The task with an environment and parameters of its own.
+    pub(crate) fn with(
+        self,
+        environment: BTreeMap<String, String>,
+        params: &serde_json::Map<String, serde_json::Value>,
+    ) -> Self {
+        let params_json = (!params.is_empty()).then(|| serde_json::to_string(params).unwrap_or_default());
+        Self { environment, params_json, ..self }
+    }
+}
+
+/// FNV-1a of a command, by which a resumed run and comparisons know it again.
+pub fn command_hash(command: &str) -> i64 {
+    fnv1a(command.as_bytes()).cast_signed()
+}
+
+/// FNV-1a, 64 bits: <http://www.isthe.com/chongo/tech/comp/fnv/>.
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_as_published() {
+        assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
+    }
+
+    #[test]
+    fn placeholders_are_replaced_and_do_not_change_the_hash() {
+        let task = |submit_dir| Task::new(7, None, "a %TASKID% %TASKNUM% %SUBMITDIR%/x 5%", submit_dir);
+        assert_eq!(task("/s").unwrap().command, "a 7 7 /s/x 5%");
+        assert_eq!(task("/s").unwrap().command_hash, task("/t").unwrap().command_hash);
+    }
+
+    #[test]
+    fn a_command_that_placeholders_make_too_long_is_refused() {
+        let typed = "%SUBMITDIR%".repeat(1000);
+        let error = Task::new(0, None, &typed, &"d".repeat(132)).unwrap_err();
+        assert_eq!(error, Fault::CommandTooLong { bytes: 132_000 });
+    }
 }

@@ -2,10 +2,55 @@
 
 use crate::error::Fault;
 
+/// The longest id, in characters.
+pub const MAX_LENGTH: usize = 128;
+
 /// Checks an id: it becomes part of a directory's name.
 ///
 /// # Errors
 /// What is wrong with it and what would be right.
-pub fn check(_id: &str) -> Result<(), Fault> {
-    todo!()
+pub fn check(id: &str) -> Result<(), Fault> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-=,+@:".contains(&byte);
+    let well_formed = (1..=MAX_LENGTH).contains(&id.len()) && id.bytes().all(allowed);
+    if well_formed && id != "." && id != ".." {
+        Ok(())
+    } else {
+        Err(Fault::BadId { id: id.chars().take(MAX_LENGTH + 1).collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn good_ids() {
+        for id in ["0", "a.b_c-d=e,f+g@h:i", "...", "-", &"x".repeat(128)] {
+            assert_eq!(check(id), Ok(()), "{id}");
+        }
+    }
+
+    #[test]
+    fn bad_ids() {
+        for id in ["", ".", "..", "../x", "a b", "ä", "a\0", "*", "a\n", &"x".repeat(129)] {
+            assert!(check(id).is_err(), "{id:?}");
+        }
+        assert_eq!(
+            check("../x").unwrap_err().to_string(),
+            "the id `../x` cannot be used; an id is 1 to 128 letters, digits and `. _ - = , + @ :`, \
+             and not `.` or `..`"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_good_id_is_one_component_of_a_path(id in ".{0,8}") {
+            if check(&id).is_ok() {
+                let path = std::path::Path::new("run").join(&id);
+                prop_assert_eq!(path.file_name().and_then(|name| name.to_str()), Some(id.as_str()));
+                prop_assert_eq!(path.components().count(), 2);
+            }
+        }
+    }
 }

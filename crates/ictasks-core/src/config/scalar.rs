@@ -1,0 +1,316 @@
+//! Single values: numbers, texts, ids, durations, checked while they are read, so that errors
+//! carry their place.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde_json::Value;
+
+use super::keys::{KeyRule, free_map};
+use crate::error::Fault;
+use crate::task_id;
+
+/// The longest command that the kernel takes as one argument, bytes.
+pub const MAX_COMMAND_BYTES: usize = 131_071;
+
+/// File names in a task's directory that are ours.
+const RESERVED_NAMES: &[&str] = &["task.json", "result.json", "gpu_ids.txt"];
+
+/// One value as the parser sees it.
+enum Scalar<'a> {
+    Null,
+    Bool(bool),
+    Integer(i128),
+    Float(f64),
+    Text(&'a str),
+}
+
+struct ScalarVisitor<F> {
+    expected: &'static str,
+    make: F,
+}
+
+impl<'de, T, F: FnOnce(Scalar) -> Result<T, String>> Visitor<'de> for ScalarVisitor<F> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.expected)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<T, E> {
+        (self.make)(Scalar::Null).map_err(E::custom)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<T, E> {
+        (self.make)(Scalar::Bool(value)).map_err(E::custom)
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<T, E> {
+        (self.make)(Scalar::Integer(value.into())).map_err(E::custom)
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<T, E> {
+        (self.make)(Scalar::Integer(value.into())).map_err(E::custom)
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<T, E> {
+        (self.make)(Scalar::Float(value)).map_err(E::custom)
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<T, E> {
+        (self.make)(Scalar::Text(value)).map_err(E::custom)
+    }
+}
+
+fn scalar<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    expected: &'static str,
+    make: impl FnOnce(Scalar) -> Result<T, String>,
+) -> Result<T, D::Error> {
+    deserializer.deserialize_any(ScalarVisitor { expected, make })
+}
+
+/// The text of a scalar just as it was written, whatever YAML would take it for.
+fn text<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    expected: &'static str,
+    make: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<T, D::Error> {
+    deserializer.deserialize_str(ScalarVisitor {
+        expected,
+        make: |scalar: Scalar| match scalar {
+            Scalar::Text(text) => make(text),
+            _ => Err(format!("expected {expected}")),
+        },
+    })
+}
+
+/// A number of cores or GPUs, 0 or more.
+pub(super) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i32>, D::Error> {
+    scalar(deserializer, "a whole number, 0 or more", |scalar| match scalar {
+        Scalar::Null => Ok(None),
+        Scalar::Integer(number) => match i32::try_from(number) {
+            Ok(number @ 0..) => Ok(Some(number)),
+            _ => Err(format!("`{number}` is impossible; give a whole number, 0 or more")),
+        },
+        Scalar::Text(text) => {
+            Err(format!("the text \"{text}\" is no number; give a whole number, 0 or more"))
+        }
+        Scalar::Float(number) => Err(format!("`{number}` is not whole; give a whole number, 0 or more")),
+        Scalar::Bool(value) => Err(format!("`{value}` is no number; give a whole number, 0 or more")),
+    })
+}
+
+/// A task's id.
+pub(crate) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    const WANTED: &str = "an id that is a number or a text";
+    scalar(deserializer, WANTED, |scalar| match scalar {
+        Scalar::Null => Ok(None),
+        Scalar::Integer(number) => Ok(Some(number.to_string())),
+        Scalar::Text(id) => {
+            task_id::check(id).map_err(|fault| fault.to_string())?;
+            Ok(Some(id.to_owned()))
+        }
+        Scalar::Bool(value) => {
+            Err(format!("an id that reads as the truth value `{value}`; put it in quotes"))
+        }
+        Scalar::Float(number) => {
+            Err(format!("an id that reads as the number `{number}` with a fraction; put it in quotes"))
+        }
+    })
+}
+
+/// A command.
+pub(crate) fn command<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    text(deserializer, "a command", |command| {
+        check_command(command).map_err(|fault| fault.to_string())?;
+        Ok(command.to_owned())
+    })
+}
+
+/// Checks a command, placeholders replaced or not.
+pub(crate) fn check_command(command: &str) -> Result<(), Fault> {
+    if command.trim_ascii().is_empty() {
+        return Err(Fault::EmptyCommand);
+    }
+    if command.len() > MAX_COMMAND_BYTES {
+        return Err(Fault::CommandTooLong { bytes: command.len() });
+    }
+    no_nul("the command", command)
+}
+
+fn no_nul(what: &str, text: &str) -> Result<(), Fault> {
+    if text.as_bytes().contains(&0) {
+        return Err(Fault::Nul { what: what.to_owned() });
+    }
+    Ok(())
+}
+
+/// A free text.
+pub(super) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    text(deserializer, "a text", |text| {
+        no_nul("the text", text).map_err(|fault| fault.to_string())?;
+        Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
+    })
+}
+
+/// The name of a file in the task's directory.
+pub(super) fn file_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    text(deserializer, "a file name", |name| {
+        let plain = !name.is_empty()
+            && name.len() <= 200
+            && name != "."
+            && name != ".."
+            && !name.contains(['/', '\0']);
+        if !plain {
+            let shown = name.escape_default();
+            return Err(format!(
+                "`{shown}` is no plain file name; it stands in the task's directory, without `/`"
+            ));
+        }
+        // Earlier attempts keep their files as `*.attempt-N`.
+        if RESERVED_NAMES.contains(&name) || name.contains(".attempt-") {
+            return Err(format!("the file name `{name}` is in use by ictasks itself; choose another"));
+        }
+        Ok(Some(name.to_owned()))
+    })
+}
+
+/// A duration in seconds, or with its unit: `2`, `0.5`, `500ms`, `2s`.
+pub(super) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    const WANTED: &str = "seconds such as `2`, `0.5`, `500ms` or `2s`";
+    scalar(deserializer, WANTED, |scalar| {
+        let (seconds, shown) = match scalar {
+            Scalar::Null => return Ok(None),
+            Scalar::Integer(number) => (number.to_string().parse().ok(), number.to_string()),
+            Scalar::Float(number) => (Some(number), number.to_string()),
+            Scalar::Text(text) => (parse_seconds(text), text.to_owned()),
+            Scalar::Bool(value) => (None, value.to_string()),
+        };
+        match seconds {
+            Some(seconds) if (0.0..=1e6).contains(&seconds) => Ok(Some(seconds)),
+            _ => Err(format!("`{shown}` is no duration; give {WANTED}, 0 or more")),
+        }
+    })
+}
+
+fn parse_seconds(text: &str) -> Option<f64> {
+    let (number, scale) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
+        (Some(number), _) => (number, 1e-3),
+        (None, Some(number)) => (number, 1.0),
+        (None, None) => (text, 1.0),
+    };
+    number.trim().parse::<f64>().ok().map(|number| number * scale)
+}
+
+const VARIABLE_NAMES: KeyRule = KeyRule {
+    ignores_case: false,
+    check: |name| {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            let shown = name.escape_default();
+            return Err(format!(
+                "`{shown}` cannot be the name of an environment variable; leave out `=` and NUL"
+            ));
+        }
+        Ok(())
+    },
+};
+
+const PARAMETER_NAMES: KeyRule = KeyRule {
+    ignores_case: true,
+    check: |name| {
+        let mut bytes = name.bytes();
+        let good = bytes.next().is_some_and(|first| first.is_ascii_alphabetic())
+            && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if good {
+            return Ok(());
+        }
+        let shown = name.escape_default();
+        Err(format!(
+            "`{shown}` cannot be the name of a parameter; a letter comes first, then letters, digits and `_`"
+        ))
+    },
+};
+
+const LABEL_NAMES: KeyRule = KeyRule { ignores_case: false, check: |_| Ok(()) };
+
+/// Environment variables whose values are taken as written (`1.10` stays `1.10`).
+pub(super) fn environment<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
+    let map: Vec<(String, WrittenText)> = free_map(deserializer, VARIABLE_NAMES)?;
+    Ok(map.into_iter().map(|(name, text)| (name, text.0)).collect())
+}
+
+/// Environment variables of a JSON document: texts and numbers.
+pub(crate) fn json_environment<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
+    let map: Vec<(String, ScalarText)> = free_map(deserializer, VARIABLE_NAMES)?;
+    Ok(map.into_iter().map(|(name, text)| (name, text.0)).collect())
+}
+
+/// A task's parameters.
+pub(crate) fn params<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<serde_json::Map<String, Value>, D::Error> {
+    let map: Vec<(String, ScalarValue)> = free_map(deserializer, PARAMETER_NAMES)?;
+    Ok(map.into_iter().map(|(name, value)| (name, value.0)).collect())
+}
+
+/// Free labels.
+pub(super) fn labels<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<serde_json::Map<String, Value>, D::Error> {
+    let map: Vec<(String, Value)> = free_map(deserializer, LABEL_NAMES)?;
+    Ok(map.into_iter().collect())
+}
+
+struct WrittenText(String);
+
+impl<'de> Deserialize<'de> for WrittenText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text(deserializer, "a text or a number", |text| {
+            no_nul("the value", text).map_err(|fault| fault.to_string())?;
+            Ok(Self(text.to_owned()))
+        })
+    }
+}
+
+struct ScalarText(String);
+
+impl<'de> Deserialize<'de> for ScalarText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        scalar(deserializer, "a text or a number", |scalar| match scalar {
+            Scalar::Integer(number) => Ok(Self(number.to_string())),
+            Scalar::Float(number) => Ok(Self(number.to_string())),
+            Scalar::Text(text) => {
+                no_nul("the value", text).map_err(|fault| fault.to_string())?;
+                Ok(Self(text.to_owned()))
+            }
+            Scalar::Bool(value) => Err(format!("the truth value `{value}` is no text; put it in quotes")),
+            Scalar::Null => Err("the value is missing; give a text or a number".to_owned()),
+        })
+    }
+}
+
+struct ScalarValue(Value);
+
+impl<'de> Deserialize<'de> for ScalarValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        scalar(deserializer, "a number, a text or a truth value", |scalar| {
+            Ok(Self(match scalar {
+                Scalar::Null => Value::Null,
+                Scalar::Bool(value) => value.into(),
+                Scalar::Integer(number) => {
+                    i64::try_from(number).map_or_else(|_| Value::String(number.to_string()), Value::from)
+                }
+                Scalar::Float(number) => {
+                    serde_json::Number::from_f64(number).map_or(Value::Null, Value::Number)
+                }
+                Scalar::Text(text) => text.into(),
+            }))
+        })
+    }
+}

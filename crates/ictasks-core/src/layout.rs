@@ -1,0 +1,22 @@
+//! Where a run's files lie in its run directory. The one place that knows the names.
+
+use std::path::{Path, PathBuf};
+
+/// `run.json`: who, where, when, how.
+pub const RUN_FILE: &str = "run.json";
+/// The directory of the live journal.
+pub const JOURNAL: &str = "journal";
+/// A task's own file, in its directory.
+pub const TASK_FILE: &str = "task.json";
+/// What a task may write about itself, in its directory.
+pub const RESULTS_FILE: &str = "result.json";
+
+/// Name of a task's directory.
+pub fn task_directory(task_id: &str) -> String {
+    format!("task_{task_id}")
+}
+
+/// Path of a task's `task.json`.
+pub fn task_file(run_dir: &Path, task_id: &str) -> PathBuf {
+    run_dir.join(task_directory(task_id)).join(TASK_FILE)
+}

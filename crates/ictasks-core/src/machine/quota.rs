@@ -1,0 +1,127 @@
+//! How many CPUs the cgroups allow: `cpu.max` (version 2) and `cpu.cfs_quota_us` (version 1),
+//! the least of them from this process's cgroup up to the mount. See cgroups(7).
+
+use std::path::{Path, PathBuf};
+
+/// The quota in CPUs, from `/proc/self/cgroup` and `/proc/self/mountinfo`.
+pub(super) fn cpu_quota(cgroups: &str, mounts: &str, read: impl Fn(&Path) -> Option<String>) -> Option<f64> {
+    let mut least: Option<f64> = None;
+    for line in cgroups.lines() {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(cgroup)) = (fields.next(), fields.next()) else {
+            continue;
+        };
+        let is_second_version = controllers.is_empty();
+        if !is_second_version && !controllers.split(',').any(|name| name == "cpu") {
+            continue;
+        }
+        let Some((mount, directory)) = directory_of(cgroup, is_second_version, mounts) else {
+            continue;
+        };
+        let quotas = directory.ancestors().take_while(|ancestor| ancestor.starts_with(&mount)).filter_map(
+            |ancestor| {
+                if is_second_version {
+                    second_version_quota(&read(&ancestor.join("cpu.max"))?)
+                } else {
+                    let quota = read(&ancestor.join("cpu.cfs_quota_us"))?;
+                    first_version_quota(&quota, &read(&ancestor.join("cpu.cfs_period_us"))?)
+                }
+            },
+        );
+        least = quotas.chain(least).reduce(f64::min);
+    }
+    least
+}
+
+/// The mount of the hierarchy, and the directory of `cgroup` in it.
+fn directory_of(cgroup: &str, is_second_version: bool, mounts: &str) -> Option<(PathBuf, PathBuf)> {
+    mounts.lines().find_map(|line| {
+        let (before, after) = line.split_once(" - ")?;
+        let mut before = before.split(' ').skip(3);
+        let (root, mount) = (before.next()?, before.next()?);
+        let mut after = after.split(' ');
+        let (kind, options) = (after.next()?, after.nth(1)?);
+        let fits = if is_second_version {
+            kind == "cgroup2"
+        } else {
+            kind == "cgroup" && options.split(',').any(|option| option == "cpu")
+        };
+        if !fits {
+            return None;
+        }
+        // In a container the mount may show only a part of the hierarchy, or none of our path.
+        let inside = match Path::new(cgroup).strip_prefix(root) {
+            Ok(inside) if !cgroup.contains("..") => inside,
+            _ => Path::new(""),
+        };
+        let mount = PathBuf::from(mount);
+        Some((mount.clone(), mount.join(inside)))
+    })
+}
+
+/// `200000 100000` is 2 CPUs, `max 100000` no limit.
+fn second_version_quota(text: &str) -> Option<f64> {
+    let mut fields = text.split_whitespace();
+    first_version_quota(fields.next()?, fields.next()?)
+}
+
+/// Quota and period in microseconds; -1 is no limit.
+fn first_version_quota(quota: &str, period: &str) -> Option<f64> {
+    let quota: f64 = quota.trim().parse().ok()?;
+    let period: f64 = period.trim().parse().ok()?;
+    (quota > 0.0 && period > 0.0).then(|| quota / period)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: &str = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
+    const FIRST: &str = "\
+        36 25 0:31 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n\
+        37 25 0:32 /docker/abc /sys/fs/cgroup/cpu,cpuacct ro - cgroup cgroup rw,cpu,cpuacct\n";
+
+    fn files<'a>(files: &'a [(&'a str, &'a str)]) -> impl Fn(&Path) -> Option<String> + 'a {
+        move |path| {
+            let file = files.iter().find(|(name, _)| Path::new(name) == path);
+            file.map(|(_, text)| (*text).to_owned())
+        }
+    }
+
+    #[test]
+    fn the_least_quota_of_the_way_up_counts() {
+        let read = files(&[
+            ("/sys/fs/cgroup/a/b/cpu.max", "max 100000\n"),
+            ("/sys/fs/cgroup/a/cpu.max", "250000 100000\n"),
+            ("/sys/fs/cgroup/cpu.max", "800000 100000\n"),
+        ]);
+        assert_eq!(cpu_quota("0::/a/b\n", SECOND, read), Some(2.5));
+    }
+
+    #[test]
+    fn a_container_sees_its_own_cgroup_as_the_root() {
+        let read = files(&[("/sys/fs/cgroup/cpu.max", "200000 100000\n")]);
+        assert_eq!(cpu_quota("0::/\n", SECOND, &read), Some(2.0));
+        assert_eq!(cpu_quota("0::/../other\n", SECOND, &read), Some(2.0));
+    }
+
+    #[test]
+    fn version_1_with_a_partial_mount() {
+        let read = files(&[
+            ("/sys/fs/cgroup/cpu,cpuacct/task/cpu.cfs_quota_us", "-1\n"),
+            ("/sys/fs/cgroup/cpu,cpuacct/task/cpu.cfs_period_us", "100000\n"),
+            ("/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "150000\n"),
+            ("/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n"),
+        ]);
+        let cgroups = "9:memory:/docker/abc\n4:cpu,cpuacct:/docker/abc/task\n1:name=systemd:/x\n";
+        assert_eq!(cpu_quota(cgroups, FIRST, read), Some(1.5));
+    }
+
+    #[test]
+    fn without_cgroups_there_is_no_limit() {
+        assert_eq!(cpu_quota("", "", |_| None), None);
+        assert_eq!(cpu_quota("0::/a\n", SECOND, |_| None), None);
+        let unlimited = |_: &Path| Some("max 100000".to_owned());
+        assert_eq!(cpu_quota("0::/a\n", SECOND, unlimited), None);
+    }
+}

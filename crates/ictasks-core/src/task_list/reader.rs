@@ -1,0 +1,158 @@
+//! From lines to tasks.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::vec;
+
+use super::TaskListFormat;
+use super::json::JsonTask;
+use super::lines::{Line, Lines};
+use crate::error::{Fault, InputError, Place};
+use crate::task::Task;
+
+const BATCH_TASKS: usize = 128;
+const BATCH_BYTES: usize = 256 << 10;
+
+/// Reads tasks from a task list, in order and in bounded memory.
+pub struct TaskReader {
+    lines: Lines,
+    name: String,
+    format: TaskListFormat,
+    submit_dir: String,
+    next_index: i64,
+    /// Met after good tasks, which went first.
+    error: Option<InputError>,
+    /// What the iterator has not handed out yet.
+    batch: vec::IntoIter<Task>,
+}
+
+impl TaskReader {
+    /// Reads from `input`; errors name it `name`.
+    pub fn new(input: Box<dyn Read + Send>, name: &str, format: TaskListFormat, submit_dir: &Path) -> Self {
+        Self {
+            lines: Lines::new(input),
+            name: name.to_owned(),
+            format,
+            submit_dir: submit_dir.to_string_lossy().into_owned(),
+            next_index: 0,
+            error: None,
+            batch: Vec::new().into_iter(),
+        }
+    }
+
+    /// The tasks of all complete lines that are there already, up to 128 of them or 256 KiB;
+    /// waits only where there is none. `None` at the end. Good tasks before a bad line come
+    /// first; after an error the next call goes on with the next line.
+    pub fn next_batch(&mut self) -> Option<Result<Vec<Task>, InputError>> {
+        if self.batch.len() > 0 {
+            return Some(Ok(std::mem::take(&mut self.batch).collect()));
+        }
+        if let Some(error) = self.error.take() {
+            return Some(Err(error));
+        }
+        let mut tasks = Vec::new();
+        let mut bytes = 0;
+        loop {
+            match self.next_task(tasks.is_empty()) {
+                Some(Ok((_, task))) => {
+                    bytes += task.command.len();
+                    tasks.push(task);
+                    if tasks.len() == BATCH_TASKS || bytes >= BATCH_BYTES {
+                        return Some(Ok(tasks));
+                    }
+                }
+                Some(Err(error)) if tasks.is_empty() => return Some(Err(error)),
+                Some(Err(error)) => {
+                    self.error = Some(error);
+                    return Some(Ok(tasks));
+                }
+                None if tasks.is_empty() => return None,
+                None => return Some(Ok(tasks)),
+            }
+        }
+    }
+
+    /// The next task and its line. `None` at the end, and where `waits` is false also where no
+    /// complete line is there yet.
+    pub(super) fn next_task(&mut self, waits: bool) -> Option<Result<(u64, Task), InputError>> {
+        loop {
+            if let Some(line) = self.lines.next_complete() {
+                let number = line.number;
+                match self.task_of(line) {
+                    Ok(None) => {}
+                    Ok(Some(task)) => return Some(Ok((number, task))),
+                    Err((column, fault)) => return Some(Err(self.at(number, column, fault))),
+                }
+            } else if !waits {
+                return None;
+            } else {
+                match self.lines.fill() {
+                    Ok(true) => {}
+                    Ok(false) => return None,
+                    Err(source) => {
+                        let path = PathBuf::from(&self.name);
+                        return Some(Err(InputError::Unreadable { path, source }));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The task of a line, `None` for a line without one. A bad line, too, takes up a position.
+    fn task_of(&mut self, line: Line) -> Result<Option<Task>, (u64, Fault)> {
+        let index = self.next_index;
+        let Some(at) = line.at else {
+            self.next_index += 1;
+            return Err((0, Fault::LineTooLong));
+        };
+        let mut bytes = self.lines.bytes(at);
+        if line.number == 1 {
+            bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+        }
+        let trimmed = bytes.trim_ascii();
+        let is_comment = self.format == TaskListFormat::Lines && trimmed.first() == Some(&b'#');
+        if trimmed.is_empty() || is_comment {
+            return Ok(None);
+        }
+        self.next_index += 1;
+        let text = std::str::from_utf8(trimmed).map_err(|error| {
+            let blanks = bytes.len() - bytes.trim_ascii_start().len();
+            let byte = blanks + error.valid_up_to() + 1;
+            (byte as u64, Fault::NotUtf8 { byte })
+        })?;
+        let task = match self.format {
+            TaskListFormat::Lines => Task::new(index, None, text, &self.submit_dir),
+            TaskListFormat::JsonLines => {
+                let typed = JsonTask::of(text)?;
+                Task::new(index, typed.id, &typed.launch_cmd, &self.submit_dir)
+                    .map(|task| task.with(typed.environment, &typed.params))
+            }
+        };
+        task.map(Some).map_err(|fault| (0, fault))
+    }
+
+    /// An error in line `line`.
+    pub(super) fn at(&self, line: u64, column: u64, fault: Fault) -> InputError {
+        InputError::At { place: Place { file: self.name.clone(), line, column }, fault }
+    }
+}
+
+impl Iterator for TaskReader {
+    type Item = Result<Task, InputError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(task) = self.batch.next() {
+            return Some(Ok(task));
+        }
+        match self.next_batch()? {
+            Ok(tasks) => {
+                self.batch = tasks.into_iter();
+                self.batch.next().map(Ok)
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! What the dispatcher takes tasks from.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::check::open_file;
+use super::{TaskListFormat, TaskReader};
+use crate::config::{Config, TaskItem};
+use crate::error::{InputError, Place};
+use crate::task::Task;
+
+/// Tasks of a configuration that are handed out at once.
+const BATCH_TASKS: usize = 128;
+
+/// Where the dispatcher takes tasks from.
+pub struct TaskSource {
+    tasks: Tasks,
+    is_stream: bool,
+    task_count: Option<u64>,
+}
+
+enum Tasks {
+    Listed(Box<TaskReader>),
+    Configured(Configured),
+}
+
+/// The tasks of a configuration, and how many of them were handed out.
+struct Configured {
+    items: Arc<Vec<TaskItem>>,
+    handed_out: usize,
+    submit_dir: String,
+}
+
+impl TaskSource {
+    /// The tasks of the configuration; `None` if it has none.
+    pub fn from_config(config: &Config, submit_dir: &Path) -> Option<Self> {
+        let items = Arc::clone(&config.tasks.as_ref()?.0);
+        Some(Self {
+            is_stream: false,
+            task_count: Some(items.len() as u64),
+            tasks: Tasks::Configured(Configured {
+                items,
+                handed_out: 0,
+                submit_dir: submit_dir.to_string_lossy().into_owned(),
+            }),
+        })
+    }
+
+    /// A task list; `-` is standard input.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub fn open(path: &Path, format: TaskListFormat, submit_dir: &Path) -> Result<Self, InputError> {
+        let is_stream = Self::is_stream_at(path);
+        let reader = if path == Path::new("-") {
+            TaskReader::new(Box::new(io::stdin()), "<stdin>", format, submit_dir)
+        } else {
+            let file = open_file(path)?;
+            let name = path.display().to_string();
+            TaskReader::new(Box::new(file), &name, format, submit_dir)
+        };
+        Ok(Self { tasks: Tasks::Listed(Box::new(reader)), is_stream, task_count: None })
+    }
+
+    /// Whether a task list can be read only once: standard input (`-`), a FIFO, a device.
+    pub fn is_stream_at(path: &Path) -> bool {
+        path == Path::new("-") || std::fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir())
+    }
+
+    /// Whether it can be read only once (standard input, a FIFO): then there is no validating
+    /// pass, and [`TaskSource::task_count`] is not known.
+    pub const fn is_stream(&self) -> bool {
+        self.is_stream
+    }
+
+    /// Number of tasks, if known: of the configuration, or as set by
+    /// [`TaskSource::with_task_count`].
+    pub const fn task_count(&self) -> Option<u64> {
+        self.task_count
+    }
+
+    /// The source with the number of tasks that the validating pass counted.
+    #[must_use]
+    pub fn with_task_count(self, task_count: u64) -> Self {
+        Self { task_count: Some(task_count), ..self }
+    }
+
+    /// As [`TaskReader::next_batch`].
+    pub fn next_batch(&mut self) -> Option<Result<Vec<Task>, InputError>> {
+        match &mut self.tasks {
+            Tasks::Listed(reader) => reader.next_batch(),
+            Tasks::Configured(configured) => configured.next_batch(),
+        }
+    }
+}
+
+impl Configured {
+    fn next_batch(&mut self) -> Option<Result<Vec<Task>, InputError>> {
+        let begin = self.handed_out;
+        let end = (begin + BATCH_TASKS).min(self.items.len());
+        self.handed_out = end;
+        let tasks = (begin..end).map(|position| self.task(position)).collect();
+        (begin < end).then_some(tasks)
+    }
+
+    fn task(&self, position: usize) -> Result<Task, InputError> {
+        let item = &self.items[position];
+        let index = i64::try_from(position).unwrap_or(i64::MAX);
+        Task::new(index, item.id.clone(), &item.launch_cmd, &self.submit_dir)
+            .map(|task| task.with(item.environment.clone(), &item.params))
+            .map_err(|fault| InputError::At {
+                place: Place {
+                    file: format!("task {}", item.id.as_deref().unwrap_or(&index.to_string())),
+                    line: 0,
+                    column: 0,
+                },
+                fault,
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_of_a_configuration() {
+        let text = "tasks:\n- launch_cmd: a %TASKID%\n- {id: x, launch_cmd: b %SUBMITDIR%, environment: {A: 1.10}, params: {n: 3}}\n";
+        let config = Config::parse("c", text.as_bytes()).unwrap();
+        let mut source = TaskSource::from_config(&config, Path::new("/s")).unwrap();
+        assert_eq!((source.is_stream(), source.task_count()), (false, Some(2)));
+        let tasks = source.next_batch().unwrap().unwrap();
+        assert_eq!((tasks[0].id.as_str(), tasks[0].command.as_str()), ("0", "a 0"));
+        assert_eq!((tasks[1].index, tasks[1].command.as_str()), (1, "b /s"));
+        assert_eq!(tasks[1].environment["A"], "1.10");
+        assert_eq!(tasks[1].params_json.as_deref(), Some("{\"n\":3}"));
+        assert!(source.next_batch().is_none());
+    }
+
+    #[test]
+    fn a_configuration_without_tasks_is_no_source() {
+        assert!(TaskSource::from_config(&Config::default(), Path::new("/")).is_none());
+    }
+
+    #[test]
+    fn directories_and_missing_files_are_refused() {
+        for path in ["/", "/no/such/file"] {
+            let opened = TaskSource::open(Path::new(path), TaskListFormat::Lines, Path::new("/"));
+            assert_eq!(opened.err().unwrap().to_string(), format!("{path}: cannot be read"));
+        }
+        assert!(TaskSource::is_stream_at(Path::new("-")));
+        assert!(TaskSource::is_stream_at(Path::new("/dev/null")));
+        assert!(!TaskSource::is_stream_at(Path::new("/")));
+    }
+}
