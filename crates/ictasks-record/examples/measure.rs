@@ -1,0 +1,153 @@
+//! Measures the recorder: cost of an event, time of the end, peak memory.
+//!
+//! `cargo run --release -p ictasks-record --example measure -- DIR TASKS [TASKS_PER_S]`
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use ictasks_core::attempt::{Attempt, Outcome};
+use ictasks_core::column::Timestamp;
+use ictasks_core::event::{Event, EventBody, EventSink};
+use ictasks_record::{Recorder, RecorderOptions, RunEnd, RunFile, RunLock, RunState, Session};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let run_dir = PathBuf::from(arguments.next().ok_or("a directory is missing")?);
+    let tasks: i64 = arguments.next().ok_or("a number of tasks is missing")?.parse()?;
+    let rate: Option<f64> = arguments.next().map(|rate| rate.parse()).transpose()?;
+    let mut run = RunFile::new("0.3.0", "measured", "measure", serde_json::Map::new());
+    run.sessions.push(Session::begin(0, Vec::new(), serde_json::Value::Null, "here"));
+    let lock = RunLock::take(&run_dir, "here")?;
+    let start = Instant::now();
+    let mut recorder = Recorder::start(RecorderOptions { lock, run })?;
+    println!("start {:.1} ms", start.elapsed().as_secs_f64() * 1e3);
+
+    let before = cpu_s();
+    let start = Instant::now();
+    for index in 0..tasks {
+        recorder.event(&event(2 * index, started(index)))?;
+        recorder.event(&event(2 * index + 1, finished(index)))?;
+        if let Some(rate) = rate {
+            #[allow(clippy::cast_precision_loss)]
+            let due = Duration::from_secs_f64(index as f64 / rate);
+            std::thread::sleep(due.saturating_sub(start.elapsed()));
+        }
+    }
+    let sent = start.elapsed().as_secs_f64();
+    let after = cpu_s();
+    let begin = Instant::now();
+    let end = RunEnd {
+        state: RunState::Finished,
+        how_it_ended: "measured".to_owned(),
+        exit_code: 0,
+        list_complete: true,
+    };
+    let finished = recorder.finish(end)?;
+    let last = cpu_s();
+    #[allow(clippy::cast_precision_loss)]
+    let events = (2 * tasks) as f64;
+    println!("sent in {sent:.3} s, {:.2} us of CPU an event", (after - before) / events * 1e6);
+    println!(
+        "finish {:.1} ms, {:.2} us of CPU an event",
+        begin.elapsed().as_secs_f64() * 1e3,
+        (last - after) / events * 1e6
+    );
+    println!("peak {}", peak()?);
+    println!("{:?}", finished.totals);
+    Ok(())
+}
+
+/// CPU time of this process, from `/proc/self/stat`-like sources without unsafe code.
+fn cpu_s() -> f64 {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten();
+    let nanoseconds = tasks.flatten().filter_map(|task| {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<f64>().ok()
+    });
+    nanoseconds.sum::<f64>() / 1e9
+}
+
+fn peak() -> std::io::Result<String> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM"));
+    Ok(line.unwrap_or_default().to_owned())
+}
+
+fn event(seq: i64, body: EventBody) -> Event {
+    Event { seq, at: Timestamp::now(), session: 0, body }
+}
+
+fn started(index: i64) -> EventBody {
+    EventBody::TaskStarted {
+        task_id: index.to_string(),
+        task_index: index,
+        attempt: 1,
+        host: "here".to_owned(),
+        worker_id: 0,
+        pid: 1000 + index % 30_000,
+    }
+}
+
+fn finished(index: i64) -> EventBody {
+    let now = Timestamp::now();
+    let noise = index.wrapping_mul(2_654_435_761) % 1000;
+    #[allow(clippy::cast_precision_loss)]
+    let seconds = noise as f64 / 1e6;
+    EventBody::TaskFinished(Box::new(Attempt {
+        run_id: "0198f3a0-0000-7000-8000-000000000000".to_owned(),
+        session: 0,
+        task_id: index.to_string(),
+        task_index: index,
+        attempt: 1,
+        command: format!("/usr/bin/simulate --input data/{index}.dat --seed {noise}"),
+        command_hash: index.wrapping_mul(0x0100_0000_01b3),
+        outcome: Outcome::Succeeded,
+        exit_code: Some(0),
+        signal: None,
+        cause: None,
+        cause_evidence: None,
+        error: None,
+        stderr_tail: None,
+        stdout_tail: None,
+        host: Some("here".to_owned()),
+        host_id: Some(0),
+        worker_id: Some(0),
+        cores: Some(vec![0]),
+        gpus: Some(Vec::new()),
+        core_count: Some(1),
+        gpu_count: Some(0),
+        pid: Some(1000 + index % 30_000),
+        ready_at: Some(Timestamp(0)),
+        started_at: Some(now),
+        finished_at: Some(now.plus_seconds(seconds)),
+        memory_requested_bytes: None,
+        timeout_s: None,
+        stopped_s: 0.0,
+        wait_s: Some(seconds),
+        wall_s: Some(seconds),
+        user_s: Some(seconds / 2.0),
+        system_s: Some(seconds / 3.0),
+        max_process_rss_bytes: Some(1_300_000 + 4096 * noise),
+        rss_floor_bytes: Some(1_000_000),
+        max_tree_rss_bytes: None,
+        sample_count: 0,
+        minor_fault_count: Some(80 + noise),
+        major_fault_count: Some(0),
+        voluntary_switch_count: Some(noise % 3),
+        involuntary_switch_count: Some(noise % 2),
+        storage_read_bytes: Some(0),
+        storage_write_bytes: Some(0),
+        syscall_read_bytes: Some(5000 + noise),
+        syscall_write_bytes: Some(100 + noise),
+        read_call_count: Some(noise % 20),
+        write_call_count: Some(noise % 7),
+        gpu_busy_fraction: None,
+        gpu_memory_max_bytes: None,
+        gpu_energy_j: None,
+        stdout_bytes: Some(noise),
+        stderr_bytes: Some(0),
+        leftover_process_count: Some(0),
+        params_json: None,
+        results_json: None,
+    }))
+}

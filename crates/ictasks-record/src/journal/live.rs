@@ -1,0 +1,153 @@
+//! Writing the journal: a live part grows by batches; a full one becomes a Parquet file.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use arrow::ipc::writer::StreamWriter;
+use ictasks_core::column::Cell;
+
+use super::{part_path, parts, stream};
+use crate::error::{AtPath, RecordError};
+use crate::files::{Reserve, ReservedWriter, put_in_place, sync_directory};
+use crate::rows::RowBuilder;
+use crate::schema::{Table, part_schema};
+use crate::table_file::{FileFacts, TableFile};
+
+/// Rows a batch at most.
+pub(crate) const BATCH_ROWS: usize = 4096;
+
+/// Rows after which a part is finished. Small enough for the conversion to stay below the
+/// channel's patience, large enough for Parquet to pay.
+const PART_ROWS: usize = 16_384;
+
+/// The growing end of one table of the journal.
+pub(crate) struct LiveTable {
+    table: Table,
+    directory: PathBuf,
+    facts: FileFacts,
+    reserve: Reserve,
+    rows: RowBuilder,
+    part: Option<LivePart>,
+    next_number: u32,
+}
+
+struct LivePart {
+    number: u32,
+    path: PathBuf,
+    file: ReservedWriter<File>,
+    /// Encodes into memory, so that a batch is one write.
+    stream: StreamWriter<Vec<u8>>,
+    rows: usize,
+}
+
+impl LiveTable {
+    /// Goes on after the parts that are there.
+    pub(crate) fn new(
+        directory: &Path,
+        table: Table,
+        facts: FileFacts,
+        reserve: &Reserve,
+    ) -> Result<Self, RecordError> {
+        let last = parts(directory, table)?.last().map(|part| part.number);
+        Ok(Self {
+            table,
+            directory: directory.to_path_buf(),
+            facts,
+            reserve: reserve.clone(),
+            rows: RowBuilder::new(table.columns()),
+            part: None,
+            next_number: last.map_or(0, |number| number + 1),
+        })
+    }
+
+    /// Takes a row into the batch that is being gathered; writes the batch if it is full.
+    pub(crate) fn push(&mut self, cells: impl FnOnce(&mut dyn FnMut(Cell<'_>))) -> Result<(), RecordError> {
+        self.rows.push(cells);
+        if self.rows.len() >= BATCH_ROWS {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Writes what has been gathered. True if there was anything.
+    pub(crate) fn flush(&mut self) -> Result<bool, RecordError> {
+        if self.rows.len() == 0 {
+            return Ok(false);
+        }
+        let batch = self.rows.take()?;
+        let part = match &mut self.part {
+            Some(part) => part,
+            none => none.insert(LivePart::create(
+                &self.directory,
+                self.table,
+                self.next_number,
+                &self.rows,
+                &self.reserve,
+            )?),
+        };
+        part.append(&batch)?;
+        if part.rows >= PART_ROWS {
+            self.finish_part()?;
+        }
+        Ok(true)
+    }
+
+    /// Brings the live part to the disk.
+    pub(crate) fn sync(&mut self) -> Result<(), RecordError> {
+        match &self.part {
+            Some(part) => part.file.inner().sync_data().at("sync", &part.path),
+            None => Ok(()),
+        }
+    }
+
+    /// Turns the live part into a Parquet file.
+    fn finish_part(&mut self) -> Result<(), RecordError> {
+        let Some(part) = self.part.take() else {
+            return Ok(());
+        };
+        self.next_number = part.number + 1;
+        let columns = self.table.columns();
+        let finished = part_path(&self.directory, self.table, part.number, true);
+        let mut file = TableFile::create(&finished, part_schema(columns), &self.facts, Some(&self.reserve))?;
+        let damage = stream::read(&part.path, columns, &mut |batch| file.write(batch))?;
+        if damage.is_some() {
+            // Somebody wrote into our file. It stays as it is, and the end will say so.
+            return crate::files::remove_if_there(&crate::files::temporary(&finished));
+        }
+        file.close()?.sync_data().at("sync", &finished)?;
+        put_in_place(&finished)?;
+        sync_directory(&self.directory)?;
+        fs::remove_file(&part.path).at("remove", &part.path)
+    }
+}
+
+impl LivePart {
+    fn create(
+        directory: &Path,
+        table: Table,
+        number: u32,
+        rows: &RowBuilder,
+        reserve: &Reserve,
+    ) -> Result<Self, RecordError> {
+        let path = part_path(directory, table, number, false);
+        let file = OpenOptions::new().append(true).create_new(true).open(&path);
+        let file = file.at("create", &path)?;
+        Ok(Self {
+            number,
+            file: ReservedWriter::new(file, &path, Some(reserve)),
+            path,
+            stream: StreamWriter::try_new(Vec::new(), rows.schema())?,
+            rows: 0,
+        })
+    }
+
+    fn append(&mut self, batch: &RecordBatch) -> Result<(), RecordError> {
+        self.stream.write(batch)?;
+        self.file.write_all(self.stream.get_ref()).at("write", &self.path)?;
+        self.stream.get_mut().clear();
+        self.rows += batch.num_rows();
+        Ok(())
+    }
+}

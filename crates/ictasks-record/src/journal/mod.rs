@@ -1,0 +1,163 @@
+//! The journal: what is kept of a run while it is alive.
+//!
+//! `journal/events-000000.parquet` is a finished part, `events-000001.arrows` the live one, an
+//! Arrow IPC stream that grows by a batch at least every 50 ms. `samples-*` likewise.
+//! [`live`] writes and finishes parts, [`stream`] reads a live part up to its first damage.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::error::{AtPath, RecordError};
+use crate::schema::Table;
+
+pub(crate) mod live;
+pub(crate) mod stream;
+
+/// Rows a batch when parts are read.
+const BATCH_ROWS: usize = 4096;
+
+/// The journal's directory.
+pub(crate) fn journal_dir(run_dir: &Path) -> PathBuf {
+    run_dir.join("journal")
+}
+
+/// A file of the journal.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) number: u32,
+    pub(crate) path: PathBuf,
+    /// Whether it is a Parquet file, whole and synced; else a stream that may end anywhere.
+    pub(crate) finished: bool,
+}
+
+/// Why a part could not be read to its end. All that was read before is true.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The part.
+    pub path: PathBuf,
+    /// Up to which byte it is good.
+    pub good_bytes: u64,
+    /// What is wrong there.
+    pub what: &'static str,
+}
+
+/// Path of a part.
+pub(crate) fn part_path(directory: &Path, table: Table, number: u32, finished: bool) -> PathBuf {
+    let extension = if finished { "parquet" } else { "arrows" };
+    directory.join(format!("{}-{number:06}.{extension}", table.name()))
+}
+
+/// The parts of a table in the order of their numbers. Of a part that is there in both forms
+/// (a crash came between the two steps that replace one by the other) the finished one counts.
+pub(crate) fn parts(directory: &Path, table: Table) -> Result<Vec<Part>, RecordError> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.at("read", directory)?,
+    };
+    let mut parts = Vec::new();
+    for entry in entries {
+        let path = entry.at("read", directory)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if let Some((number, finished)) = part_name(&name, table) {
+            parts.push(Part { number, path, finished });
+        }
+    }
+    parts.sort_by_key(|part| (part.number, !part.finished));
+    parts.dedup_by_key(|part| part.number);
+    Ok(parts)
+}
+
+/// Number and form of a part, from its name.
+fn part_name(name: &str, table: Table) -> Option<(u32, bool)> {
+    let rest = name.strip_prefix(table.name())?.strip_prefix('-')?;
+    let (number, extension) = rest.split_once('.')?;
+    let finished = match extension {
+        "parquet" => true,
+        "arrows" => false,
+        _ => return None,
+    };
+    Some((number.parse().ok()?, finished))
+}
+
+/// Reads the rows of a table of the journal (events or samples) in order, with plain text
+/// instead of dictionaries, and hands them to `take`, batch by batch.
+///
+/// `only` limits the columns (unknown names are left out). Returns what was damaged: of such a
+/// part everything before the damage was handed out.
+///
+/// # Errors
+/// If a file cannot be read, or with the error of `take`.
+pub fn read_journal(
+    run_dir: &Path,
+    table: Table,
+    only: Option<&[&str]>,
+    take: &mut dyn FnMut(&RecordBatch) -> Result<(), RecordError>,
+) -> Result<Vec<Damage>, RecordError> {
+    let mut damages = Vec::new();
+    for part in parts(&journal_dir(run_dir), table)? {
+        if part.finished {
+            read_finished(&part.path, only, take)?;
+        } else {
+            let mut project = |batch: &RecordBatch| match only {
+                Some(names) => take(&batch.project(&positions(&batch.schema(), names))?),
+                None => take(batch),
+            };
+            damages.extend(stream::read(&part.path, table.columns(), &mut project)?);
+        }
+    }
+    Ok(damages)
+}
+
+fn positions(schema: &Schema, names: &[&str]) -> Vec<usize> {
+    let fields = schema.fields().iter().enumerate();
+    fields.filter(|(_, field)| names.contains(&field.name().as_str())).map(|(position, _)| position).collect()
+}
+
+pub(crate) fn read_finished(
+    path: &Path,
+    only: Option<&[&str]>,
+    take: &mut dyn FnMut(&RecordBatch) -> Result<(), RecordError>,
+) -> Result<(), RecordError> {
+    let file = fs::File::open(path).at("open", path)?;
+    let mut builder = ParquetRecordBatchReaderBuilder::try_new(file).at("read", path)?;
+    if let Some(names) = only {
+        let roots = positions(builder.schema(), names);
+        let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
+        builder = builder.with_projection(mask);
+    }
+    let reader = builder.with_batch_size(BATCH_ROWS).build().at("read", path)?;
+    for batch in reader {
+        take(&batch?)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_part_in_both_forms_the_finished_one_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in [
+            "events-000001.arrows",
+            "events-000000.arrows",
+            "events-000000.parquet",
+            ".events-000001.parquet.tmp",
+            "samples-000007.arrows",
+            "agent-c17-0.log",
+            "lock",
+        ] {
+            fs::write(directory.path().join(name), "").unwrap();
+        }
+        let parts = parts(directory.path(), Table::Events).unwrap();
+        let found: Vec<_> = parts.iter().map(|p| (p.number, p.finished)).collect();
+        assert_eq!(found, [(0, true), (1, false)]);
+    }
+}

@@ -1,0 +1,170 @@
+//! The recorder: takes events and samples, and keeps the record.
+//!
+//! One thread owns every file ([`thread`]). It sits behind a bounded channel; its error
+//! surfaces in the next [`EventSink::event`] and in [`Recorder::finish`].
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use ictasks_core::event::{Event, EventSink, SinkError};
+use ictasks_core::sample::Sample;
+
+use crate::error::{AtPath, RecordError};
+use crate::lock::RunLock;
+use crate::manifest::{RunFile, RunState, Totals};
+
+#[cfg(test)]
+mod tests;
+mod thread;
+
+use thread::RecorderThread;
+
+/// Events and samples that may wait for the thread. A sender waits when there are more.
+const CHANNEL_MESSAGES: usize = 4096;
+
+/// What a recorder needs to begin.
+#[derive(Debug)]
+pub struct RecorderOptions {
+    /// The right to write into the run directory.
+    pub lock: RunLock,
+    /// run.json as it is to be at the beginning, the new session last.
+    pub run: RunFile,
+}
+
+/// How a run ended, for run.json.
+#[derive(Clone, Debug)]
+pub struct RunEnd {
+    /// How the run ended.
+    pub state: RunState,
+    /// The same for people.
+    pub how_it_ended: String,
+    /// The program's exit code.
+    pub exit_code: i32,
+    /// Whether every task of the list has a row.
+    pub list_complete: bool,
+}
+
+/// What [`Recorder::finish`] leaves.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// Sums over the run.
+    pub totals: Totals,
+    /// What the user should know of the record.
+    pub warnings: Vec<String>,
+}
+
+/// What is sent to the thread.
+enum Message {
+    Event(Event),
+    Samples(Vec<Sample>),
+    Update(Box<dyn FnOnce(&mut RunFile) + Send>),
+    Finish(RunEnd),
+}
+
+/// Keeps the record of a run. Dropped without [`Recorder::finish`] it leaves the journal, synced,
+/// as a killed run would.
+pub struct Recorder {
+    sender: Option<SyncSender<Message>>,
+    thread: Option<JoinHandle<Result<Finished, RecordError>>>,
+    trouble: Trouble,
+}
+
+/// The first trouble of the thread, kept for everyone who asks.
+#[derive(Clone, Default)]
+struct Trouble(Arc<Mutex<Option<Arc<RecordError>>>>);
+
+impl Trouble {
+    fn set(&self, error: RecordError) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get_or_insert_with(|| Arc::new(error));
+    }
+
+    fn check(&self) -> Result<(), RecordError> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some(error) => Err(RecordError::Earlier(Arc::clone(error))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Recorder {
+    /// Writes run.json and the reserve and starts the thread.
+    ///
+    /// # Errors
+    /// If a file cannot be written or the thread cannot be started.
+    pub fn start(options: RecorderOptions) -> Result<Self, RecordError> {
+        let run_dir: PathBuf = options.lock.run_dir().to_path_buf();
+        let (sender, receiver): (_, Receiver<Message>) = sync_channel(CHANNEL_MESSAGES);
+        let trouble = Trouble::default();
+        let recorder = RecorderThread::new(options.lock, options.run, trouble.clone())?;
+        let thread = std::thread::Builder::new()
+            .name("recorder".to_owned())
+            .spawn(move || recorder.run(&receiver))
+            .at("start the recorder of", &run_dir)?;
+        Ok(Self { sender: Some(sender), thread: Some(thread), trouble })
+    }
+
+    /// Changes run.json; the change is written with the next touch, at most 10 s later. The
+    /// recorder itself adds nodes that join, totals and the end.
+    ///
+    /// # Errors
+    /// As for [`EventSink::event`].
+    pub fn update(&mut self, change: impl FnOnce(&mut RunFile) + Send + 'static) -> Result<(), RecordError> {
+        self.send(Message::Update(Box::new(change)))
+    }
+
+    /// Writes the tables and the end of run.json, and removes the journal and the lock.
+    ///
+    /// # Errors
+    /// If the record could not be kept. After a full disk ([`RecordError::Full`]) the tables have
+    /// been written as far as the reserve reached; after any other error the journal stays.
+    pub fn finish(mut self, end: RunEnd) -> Result<Finished, RecordError> {
+        // The thread ends without this message only after an error, which `join` gives.
+        if let Some(sender) = self.sender.take() {
+            let _ = sender.send(Message::Finish(end));
+        }
+        self.join()
+    }
+
+    fn join(&mut self) -> Result<Finished, RecordError> {
+        let Some(thread) = self.thread.take() else {
+            return Err(RecordError::Stopped);
+        };
+        // It may be gathering events.
+        thread.thread().unpark();
+        let result = thread.join().unwrap_or(Err(RecordError::Stopped));
+        self.trouble.check()?;
+        result
+    }
+
+    /// Sends also after trouble: what can still be recorded is.
+    fn send(&self, message: Message) -> Result<(), RecordError> {
+        let sender = self.sender.as_ref().ok_or(RecordError::Stopped)?;
+        let sent = sender.send(message);
+        self.trouble.check()?;
+        sent.map_err(|_| RecordError::Stopped)
+    }
+}
+
+impl EventSink for Recorder {
+    fn event(&mut self, event: &Event) -> Result<(), SinkError> {
+        self.send(Message::Event(event.clone())).map_err(|error| SinkError(Box::new(error)))
+    }
+
+    fn samples(&mut self, samples: Vec<Sample>) -> Result<(), SinkError> {
+        self.send(Message::Samples(samples)).map_err(|error| SinkError(Box::new(error)))
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        drop(self.sender.take());
+        if self.thread.is_some() {
+            // Nobody is left to be told; what is on the disk can be read.
+            let _ = self.join();
+        }
+    }
+}

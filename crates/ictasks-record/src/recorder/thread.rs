@@ -1,0 +1,278 @@
+//! The recorder's thread: gathers events into batches, syncs, touches run.json, and at the end
+//! makes the tables.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread::park_timeout;
+use std::time::{Duration, Instant};
+
+use ictasks_core::column::{Row, Timestamp};
+use ictasks_core::event::{Event, EventBody};
+
+use super::{Finished, Message, RunEnd, Trouble};
+use crate::error::{AtPath, RecordError};
+use crate::event_row;
+use crate::files::{Reserve, put_in_place, remove_if_there, sync_directory, temporary};
+use crate::journal::live::LiveTable;
+use crate::journal::{journal_dir, parts};
+use crate::lock::RunLock;
+use crate::manifest::{Host, RunFile, RunState, Session};
+use crate::schema::Table;
+use crate::table_file::FileFacts;
+use crate::tables::{self, Tables};
+
+/// How long events are gathered before they are written: an event is in the journal within 50 ms.
+/// Senders do not wake the thread meanwhile.
+const GATHER: Duration = Duration::from_millis(35);
+
+/// When the journal is synced after a write: an event is on the disk within 1 s.
+const SYNC_AFTER: Duration = Duration::from_millis(900);
+
+/// How often run.json is written while the run is alive.
+const TOUCH_EVERY: Duration = Duration::from_secs(10);
+
+/// Name of the reserve in the journal's directory.
+const RESERVE_FILE: &str = "reserve";
+
+/// Owns all files of the record.
+pub(super) struct RecorderThread {
+    run_dir: PathBuf,
+    run: RunFile,
+    /// Seconds of the sessions before this one.
+    earlier_wall_s: f64,
+    began: Instant,
+    events: LiveTable,
+    samples: LiveTable,
+    reserve: Reserve,
+    facts: FileFacts,
+    trouble: Trouble,
+    /// When the first write was made that is not synced.
+    unsynced_since: Option<Instant>,
+    touched: Instant,
+    end: Option<RunEnd>,
+    /// Given back, and its file removed, when this is dropped.
+    _lock: RunLock,
+}
+
+impl RecorderThread {
+    pub(super) fn new(lock: RunLock, run: RunFile, trouble: Trouble) -> Result<Self, RecordError> {
+        let run_dir = lock.run_dir().to_path_buf();
+        let directory = journal_dir(&run_dir);
+        let reserve = Reserve::create(&directory.join(RESERVE_FILE))?;
+        let facts = FileFacts { version: run.version.clone(), run_id: run.run_id.clone(), last_seq: None };
+        let live = |table| LiveTable::new(&directory, table, facts.clone(), &reserve);
+        let recorder = Self {
+            events: live(Table::Events)?,
+            samples: live(Table::Samples)?,
+            facts,
+            earlier_wall_s: run.totals.wall_s,
+            run_dir,
+            run,
+            began: Instant::now(),
+            reserve,
+            trouble,
+            unsynced_since: None,
+            touched: Instant::now(),
+            end: None,
+            _lock: lock,
+        };
+        recorder.run.write(&recorder.run_dir)?;
+        Ok(recorder)
+    }
+
+    /// Works until it is told to finish or nobody is left to send.
+    pub(super) fn run(mut self, receiver: &Receiver<Message>) -> Result<Finished, RecordError> {
+        let kept = self.keep(receiver);
+        self.report_full_disk();
+        let end = self.end.take();
+        match (kept, end) {
+            (Ok(()), Some(end)) => {
+                let finished = self.finish(end);
+                self.report_full_disk();
+                if finished.is_err() {
+                    self.say_that_it_failed();
+                }
+                finished
+            }
+            (Ok(()), None) => Err(RecordError::Stopped),
+            (Err(error), end) => {
+                self.trouble.set(error);
+                // Senders must neither wait nor believe that their events are kept.
+                while end.is_none() && !matches!(receiver.recv(), Ok(Message::Finish(_)) | Err(_)) {}
+                Err(RecordError::Stopped)
+            }
+        }
+    }
+
+    /// Keeps the journal until the end of the run.
+    fn keep(&mut self, receiver: &Receiver<Message>) -> Result<(), RecordError> {
+        let mut connected = true;
+        while connected && self.end.is_none() {
+            match receiver.recv_timeout(self.until_due()) {
+                Ok(message) => {
+                    self.take(message)?;
+                    if self.end.is_none() {
+                        park_timeout(GATHER);
+                    }
+                    while let Ok(message) = receiver.try_recv() {
+                        self.take(message)?;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => connected = false,
+            }
+            self.flush()?;
+            self.do_what_is_due()?;
+        }
+        if !connected {
+            self.events.sync()?;
+            self.samples.sync()?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, message: Message) -> Result<(), RecordError> {
+        match message {
+            Message::Event(event) => {
+                self.count(&event);
+                self.events.push(|take| event_row::cells(&event, take))
+            }
+            Message::Samples(samples) => {
+                let mut samples = samples.iter();
+                samples.try_for_each(|sample| self.samples.push(|take| sample.cells(take)))
+            }
+            Message::Update(change) => {
+                change(&mut self.run);
+                Ok(())
+            }
+            Message::Finish(end) => {
+                self.end = Some(end);
+                Ok(())
+            }
+        }
+    }
+
+    /// Brings the parts of run.json up to date that follow from events.
+    fn count(&mut self, event: &Event) {
+        match &event.body {
+            EventBody::TaskFinished(attempt) => {
+                self.run.totals.attempts += 1;
+                self.run.totals.attempt_outcomes.add(attempt.outcome);
+            }
+            EventBody::NodeJoined(node) => {
+                if let Some(session) = self.session() {
+                    session.hosts.push(Host::from(node));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn session(&mut self) -> Option<&mut Session> {
+        self.run.sessions.last_mut()
+    }
+
+    fn flush(&mut self) -> Result<(), RecordError> {
+        let written = self.events.flush()? | self.samples.flush()?;
+        if written {
+            self.unsynced_since.get_or_insert_with(Instant::now);
+        }
+        self.report_full_disk();
+        Ok(())
+    }
+
+    /// A write found no room, and went on with the reserve.
+    fn report_full_disk(&self) {
+        if let Some(error) = self.reserve.take_trouble() {
+            self.trouble.set(error);
+        }
+    }
+
+    fn until_due(&self) -> Duration {
+        let touch = TOUCH_EVERY.saturating_sub(self.touched.elapsed());
+        let sync = self.unsynced_since.map(|since| SYNC_AFTER.saturating_sub(since.elapsed()));
+        sync.map_or(touch, |sync| sync.min(touch))
+    }
+
+    fn do_what_is_due(&mut self) -> Result<(), RecordError> {
+        if self.unsynced_since.is_some_and(|since| since.elapsed() >= SYNC_AFTER) {
+            self.events.sync()?;
+            self.samples.sync()?;
+            self.unsynced_since = None;
+        }
+        if self.touched.elapsed() >= TOUCH_EVERY {
+            self.touch()?;
+            self.touched = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn touch(&mut self) -> Result<(), RecordError> {
+        self.run.updated_at = Timestamp::now();
+        self.run.totals.wall_s = self.earlier_wall_s + self.began.elapsed().as_secs_f64();
+        self.run.write_with(&self.run_dir, Some(&self.reserve))
+    }
+
+    /// Makes the tables, then run.json, and only then removes the journal.
+    fn finish(&mut self, end: RunEnd) -> Result<Finished, RecordError> {
+        let tables = tables::write(&self.run_dir, self.facts.clone(), Some(&self.reserve))?;
+        put_tables_in_place(&self.run_dir, &tables)?;
+        self.report_full_disk();
+        let failed = self.trouble.check().is_err();
+        self.run.state = if failed { RunState::Failed } else { end.state };
+        self.run.list_complete = end.list_complete;
+        self.run.totals.tasks = Some(tables.outcomes.sum());
+        self.run.totals.outcomes = Some(tables.outcomes);
+        if let Some(session) = self.session() {
+            session.ended_at = Some(Timestamp::now());
+            session.how_it_ended = Some(end.how_it_ended);
+            session.exit_code = Some(end.exit_code);
+            session.warnings.extend(tables.warnings.iter().cloned());
+        }
+        self.touch()?;
+        sync_directory(&self.run_dir)?;
+        remove_journal(&self.run_dir)?;
+        Ok(Finished { totals: self.run.totals.clone(), warnings: tables.warnings })
+    }
+
+    /// After an error at the end: the journal stays, half a table does not. The error itself is
+    /// on its way to the caller; nothing is gained by one about these last attempts.
+    fn say_that_it_failed(&mut self) {
+        for table in Table::ALL {
+            let _ = remove_if_there(&temporary(&self.run_dir.join(table.file_name())));
+        }
+        self.run.state = RunState::Failed;
+        let _ = self.touch();
+    }
+}
+
+/// Syncs all tables before the first gets its name.
+fn put_tables_in_place(run_dir: &Path, tables: &Tables) -> Result<(), RecordError> {
+    for (table, file) in &tables.files {
+        file.sync_all().at("sync", &run_dir.join(table.file_name()))?;
+    }
+    for (table, _) in &tables.files {
+        put_in_place(&run_dir.join(table.file_name()))?;
+    }
+    Ok(())
+}
+
+/// Removes what the recorder and the agents wrote into the journal's directory, except the lock.
+fn remove_journal(run_dir: &Path) -> Result<(), RecordError> {
+    let directory = journal_dir(run_dir);
+    for table in [Table::Events, Table::Samples] {
+        for part in parts(&directory, table)? {
+            remove_if_there(&part.path)?;
+        }
+    }
+    remove_if_there(&directory.join(RESERVE_FILE))?;
+    for entry in std::fs::read_dir(&directory).at("read", &directory)? {
+        let entry = entry.at("read", &directory)?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("agent-") && name.ends_with(".log") {
+            remove_if_there(&entry.path())?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! Rows into columns: a builder that takes the cells of one row after the other and, for the
+//! journal, the checksum of each row.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, Float64Array, Float64Builder, Int32Array, Int32Builder, Int64Array, Int64Builder,
+    ListArray, ListBuilder, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,
+    TimestampMicrosecondBuilder,
+};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use ictasks_core::column::{Cell, Column, ColumnType};
+
+use crate::error::RecordError;
+use crate::schema::live_schema;
+
+/// Grows the columns of one live batch.
+pub(crate) struct RowBuilder {
+    schema: SchemaRef,
+    columns: Vec<ColumnBuilder>,
+    checksums: Int64Builder,
+    checksum: RowChecksum,
+}
+
+enum ColumnBuilder {
+    Int32(Int32Builder),
+    Int64(Int64Builder),
+    Float64(Float64Builder),
+    Text(StringBuilder),
+    Timestamp(TimestampMicrosecondBuilder),
+    Int32List(ListBuilder<Int32Builder>),
+}
+
+impl RowBuilder {
+    pub(crate) fn new(columns: &[Column]) -> Self {
+        let schema = live_schema(columns);
+        Self {
+            checksum: RowChecksum::new(&schema),
+            schema,
+            columns: columns.iter().map(|c| ColumnBuilder::new(c.kind)).collect(),
+            checksums: Int64Builder::new(),
+        }
+    }
+
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        arrow::array::ArrayBuilder::len(&self.checksums)
+    }
+
+    /// Appends a row; `cells` hands out one cell for each column, in order.
+    pub(crate) fn push(&mut self, cells: impl FnOnce(&mut dyn FnMut(Cell<'_>))) {
+        let mut columns = self.columns.iter_mut();
+        let checksum = &mut self.checksum;
+        cells(&mut |cell| {
+            if let Some(column) = columns.next() {
+                column.append(cell);
+                checksum.add(cell);
+            }
+        });
+        self.checksums.append_value(self.checksum.take());
+    }
+
+    /// The rows so far; the builder is empty afterwards.
+    pub(crate) fn take(&mut self) -> Result<RecordBatch, RecordError> {
+        let mut arrays: Vec<ArrayRef> = self.columns.iter_mut().map(ColumnBuilder::take).collect();
+        arrays.push(Arc::new(self.checksums.finish()));
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), arrays)?)
+    }
+}
+
+impl ColumnBuilder {
+    fn new(kind: ColumnType) -> Self {
+        match kind {
+            ColumnType::Int32 => Self::Int32(Int32Builder::new()),
+            ColumnType::Int64 => Self::Int64(Int64Builder::new()),
+            ColumnType::Float64 => Self::Float64(Float64Builder::new()),
+            ColumnType::Text | ColumnType::Category => Self::Text(StringBuilder::new()),
+            ColumnType::Timestamp => Self::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
+            ColumnType::Int32List => Self::Int32List(ListBuilder::new(Int32Builder::new())),
+        }
+    }
+
+    /// A cell that does not fit its column counts as not measured.
+    fn append(&mut self, cell: Cell<'_>) {
+        match (self, cell) {
+            (Self::Int32(builder), Cell::Int32(value)) => builder.append_value(value),
+            (Self::Int64(builder), Cell::Int64(value)) => builder.append_value(value),
+            (Self::Float64(builder), Cell::Float64(value)) => builder.append_value(value),
+            (Self::Text(builder), Cell::Text(value)) => builder.append_value(value),
+            (Self::Timestamp(builder), Cell::Timestamp(value)) => builder.append_value(value),
+            (Self::Int32List(builder), Cell::Int32List(values)) => {
+                builder.values().append_slice(values);
+                builder.append(true);
+            }
+            (Self::Int32(builder), _) => builder.append_null(),
+            (Self::Int64(builder), _) => builder.append_null(),
+            (Self::Float64(builder), _) => builder.append_null(),
+            (Self::Text(builder), _) => builder.append_null(),
+            (Self::Timestamp(builder), _) => builder.append_null(),
+            (Self::Int32List(builder), _) => builder.append_null(),
+        }
+    }
+
+    fn take(&mut self) -> ArrayRef {
+        match self {
+            Self::Int32(builder) => Arc::new(builder.finish()),
+            Self::Int64(builder) => Arc::new(builder.finish()),
+            Self::Float64(builder) => Arc::new(builder.finish()),
+            Self::Text(builder) => Arc::new(builder.finish()),
+            Self::Timestamp(builder) => Arc::new(builder.finish()),
+            Self::Int32List(builder) => Arc::new(builder.finish()),
+        }
+    }
+}
+
+/// The checksum of a row: CRC-32 over the names of the columns and the cells, each as a tag and
+/// its bytes (little endian, text and lists with their length first). Bit 32 is always set, so
+/// that a row of zeros, which a file system may leave after a crash, never passes; the names
+/// are in it so that no row passes under a damaged schema.
+pub(crate) struct RowChecksum {
+    names: crc32fast::Hasher,
+    bytes: Vec<u8>,
+}
+
+impl RowChecksum {
+    pub(crate) fn new(schema: &Schema) -> Self {
+        let mut names = crc32fast::Hasher::new();
+        for field in schema.fields() {
+            names.update(field.name().as_bytes());
+            names.update(b"\n");
+        }
+        Self { names, bytes: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, cell: Cell<'_>) {
+        match cell {
+            Cell::Null => self.bytes.push(0),
+            Cell::Int32(value) => self.fixed(1, &value.to_le_bytes()),
+            Cell::Int64(value) => self.fixed(2, &value.to_le_bytes()),
+            Cell::Float64(value) => self.fixed(3, &value.to_bits().to_le_bytes()),
+            Cell::Text(value) => {
+                self.fixed(4, &(value.len() as u64).to_le_bytes());
+                self.bytes.extend_from_slice(value.as_bytes());
+            }
+            Cell::Timestamp(value) => self.fixed(5, &value.to_le_bytes()),
+            Cell::Int32List(values) => {
+                self.fixed(6, &(values.len() as u64).to_le_bytes());
+                for value in values {
+                    self.bytes.extend_from_slice(&value.to_le_bytes());
+                }
+            }
+        }
+    }
+
+    /// The checksum of the cells added since the last call.
+    pub(crate) fn take(&mut self) -> i64 {
+        let mut row = self.names.clone();
+        row.update(&self.bytes);
+        self.bytes.clear();
+        i64::from(row.finalize()) | 1 << 32
+    }
+
+    fn fixed(&mut self, tag: u8, bytes: &[u8]) {
+        self.bytes.push(tag);
+        self.bytes.extend_from_slice(bytes);
+    }
+}
+
+/// An array whose values can be had as cells.
+pub(crate) enum CellArray<'a> {
+    Int32(&'a Int32Array),
+    Int64(&'a Int64Array),
+    Float64(&'a Float64Array),
+    Text(&'a StringArray),
+    Timestamp(&'a TimestampMicrosecondArray),
+    Int32List(&'a ListArray, &'a Int32Array),
+}
+
+impl<'a> CellArray<'a> {
+    /// `None` if the array is of a type that the journal does not have.
+    pub(crate) fn of(array: &'a ArrayRef) -> Option<Self> {
+        let any = array.as_any();
+        match array.data_type() {
+            DataType::Int32 => any.downcast_ref().map(Self::Int32),
+            DataType::Int64 => any.downcast_ref().map(Self::Int64),
+            DataType::Float64 => any.downcast_ref().map(Self::Float64),
+            DataType::Utf8 => any.downcast_ref().map(Self::Text),
+            DataType::Timestamp(_, _) => any.downcast_ref().map(Self::Timestamp),
+            DataType::List(_) => {
+                let list: &ListArray = any.downcast_ref()?;
+                let values: &Int32Array = list.values().as_any().downcast_ref()?;
+                (values.null_count() == 0).then_some(Self::Int32List(list, values))
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn cell(&self, row: usize) -> Cell<'a> {
+        match self {
+            Self::Int32(array) if array.is_valid(row) => Cell::Int32(array.value(row)),
+            Self::Int64(array) if array.is_valid(row) => Cell::Int64(array.value(row)),
+            Self::Float64(array) if array.is_valid(row) => Cell::Float64(array.value(row)),
+            Self::Text(array) if array.is_valid(row) => Cell::Text(array.value(row)),
+            Self::Timestamp(array) if array.is_valid(row) => Cell::Timestamp(array.value(row)),
+            Self::Int32List(list, values) if list.is_valid(row) => {
+                let offsets = list.value_offsets();
+                let range = usize::try_from(offsets[row]).unwrap_or(0)
+                    ..usize::try_from(offsets[row + 1]).unwrap_or(0);
+                Cell::Int32List(values.values().get(range).unwrap_or(&[]))
+            }
+            _ => Cell::Null,
+        }
+    }
+}
+
+/// The number of rows, from the first, whose checksums hold. The last column holds them.
+pub(crate) fn true_rows(batch: &RecordBatch) -> usize {
+    let Some((checksums, cells)) = batch.columns().split_last() else {
+        return 0;
+    };
+    let Some(checksums) = checksums.as_any().downcast_ref::<Int64Array>() else {
+        return 0;
+    };
+    let Some(cells) = cells.iter().map(CellArray::of).collect::<Option<Vec<_>>>() else {
+        return 0;
+    };
+    let mut checksum = RowChecksum::new(&batch.schema());
+    (0..batch.num_rows())
+        .take_while(|row| {
+            cells.iter().for_each(|array| checksum.add(array.cell(*row)));
+            checksum.take() == checksums.value(*row) && checksums.is_valid(*row)
+        })
+        .count()
+}

@@ -1,0 +1,205 @@
+//! The end of a run: the journal becomes the four tables.
+//!
+//! Streaming passes, one table after the other, so that memory holds one row group of one
+//! table: a survey ([`Survey`]) finds what only the whole run can tell ([`named`], [`last`]),
+//! then each table is written under its temporary name.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::{Field, Int64Type, Schema, SchemaRef};
+use ictasks_core::attempt::Outcome;
+use ictasks_core::column::ColumnType;
+use ictasks_core::event::EventKind;
+
+use crate::error::RecordError;
+use crate::files::Reserve;
+use crate::journal::{Damage, read_journal};
+use crate::manifest::OutcomeCounts;
+use crate::schema::{Categories, Table, data_type, field};
+use crate::table_file::{FileFacts, TableFile};
+
+mod last;
+mod named;
+
+use last::LastRows;
+use named::{NameFinder, NamedColumns};
+
+/// The tables, complete under their temporary names, neither synced nor in place.
+pub(crate) struct Tables {
+    pub(crate) files: Vec<(Table, File)>,
+    /// Tasks by their last outcome.
+    pub(crate) outcomes: OutcomeCounts,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What only the whole journal can tell.
+struct Survey {
+    last_rows: LastRows,
+    params: NamedColumns,
+    results: NamedColumns,
+    last_seq: Option<i64>,
+    warnings: Vec<String>,
+}
+
+/// Writes the four tables of a run directory from its journal.
+pub(crate) fn write(
+    run_dir: &Path,
+    mut facts: FileFacts,
+    reserve: Option<&Reserve>,
+) -> Result<Tables, RecordError> {
+    let survey = Survey::make(run_dir)?;
+    facts.last_seq = survey.last_seq;
+    let mut tables =
+        Tables { files: Vec::new(), outcomes: OutcomeCounts::default(), warnings: survey.warnings.clone() };
+    for table in Table::ALL {
+        let source = if table == Table::Samples { Table::Samples } else { Table::Events };
+        let path = run_dir.join(table.file_name());
+        let mut file = TableFile::create(&path, survey.schema(table), &facts, reserve)?;
+        let damages = read_journal(run_dir, source, None, &mut |batch| {
+            let rows = survey.rows(table, batch)?;
+            if rows.num_rows() == 0 {
+                return Ok(());
+            }
+            if table == Table::Tasks {
+                count_outcomes(&rows, &mut tables.outcomes);
+            }
+            file.write(&survey.convert(table, &rows, file.schema())?)
+        })?;
+        if table == Table::Samples {
+            tables.warnings.extend(damages.iter().map(warning));
+        }
+        tables.files.push((table, file.close()?));
+    }
+    Ok(tables)
+}
+
+fn warning(damage: &Damage) -> String {
+    format!(
+        "`{}` is damaged after byte {}: {}; what follows there is lost",
+        damage.path.display(),
+        damage.good_bytes,
+        damage.what
+    )
+}
+
+fn count_outcomes(rows: &RecordBatch, counts: &mut OutcomeCounts) {
+    let names = rows.column_by_name("outcome").and_then(|column| column.as_string_opt::<i32>());
+    for name in names.into_iter().flatten().flatten() {
+        let outcome = Outcome::ALL.iter().find(|outcome| outcome.as_str() == name);
+        if let Some(outcome) = outcome {
+            counts.add(*outcome);
+        }
+    }
+}
+
+impl Survey {
+    fn make(run_dir: &Path) -> Result<Self, RecordError> {
+        let mut last_rows = LastRows::default();
+        let mut params = NameFinder::new("params_json", "param_");
+        let mut results = NameFinder::new("results_json", "result_");
+        let mut last_seq = None;
+        let columns = [&last::COLUMNS[..], &["params_json", "results_json"]].concat();
+        let damages = read_journal(run_dir, Table::Events, Some(&columns), &mut |batch| {
+            last_rows.look(batch);
+            look(batch, "params_json", &mut params);
+            look(batch, "results_json", &mut results);
+            let seq = batch.column_by_name("seq");
+            let seq = seq.and_then(|column| column.as_primitive_opt::<Int64Type>());
+            last_seq = last_seq.max(seq.and_then(arrow::compute::max));
+            Ok(())
+        })?;
+        if last_rows.any_several() {
+            read_journal(run_dir, Table::Events, Some(&last::COLUMNS), &mut |batch| {
+                last_rows.compare(batch);
+                Ok(())
+            })?;
+        }
+        let mut warnings: Vec<String> = damages.iter().map(warning).collect();
+        let (params, of_params) = params.finish();
+        let (results, of_results) = results.finish();
+        warnings.extend(of_params);
+        warnings.extend(of_results);
+        Ok(Self { last_rows, params, results, last_seq, warnings })
+    }
+
+    fn named(&self, column: &str) -> Option<&NamedColumns> {
+        match column {
+            "params_json" => Some(&self.params),
+            "results_json" => Some(&self.results),
+            _ => None,
+        }
+    }
+
+    fn schema(&self, table: Table) -> SchemaRef {
+        let mut fields: Vec<Field> = Vec::new();
+        for column in table.columns() {
+            match self.named(column.name) {
+                Some(named) => fields.extend(named.fields()),
+                None => fields.push(field(column, Categories::Dictionary)),
+            }
+        }
+        Arc::new(Schema::new(fields))
+    }
+
+    /// The rows of a batch of the journal that belong into the table.
+    fn rows(&self, table: Table, batch: &RecordBatch) -> Result<RecordBatch, RecordError> {
+        let mask = match table {
+            Table::Events | Table::Samples => return Ok(batch.clone()),
+            Table::Tasks => self.last_rows.mask(batch),
+            Table::Attempts => finished(batch),
+        };
+        Ok(filter_record_batch(batch, &mask)?)
+    }
+
+    /// Brings rows of the journal into the columns of the table.
+    fn convert(
+        &self,
+        table: Table,
+        rows: &RecordBatch,
+        schema: &SchemaRef,
+    ) -> Result<RecordBatch, RecordError> {
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
+        for column in table.columns() {
+            let Some(array) = rows.column_by_name(column.name) else {
+                continue; // The sums of tasks.parquet; they come last.
+            };
+            if let (Some(named), Some(json)) = (self.named(column.name), array.as_string_opt::<i32>()) {
+                arrays.extend(named.arrays(json));
+            } else if column.kind == ColumnType::Category {
+                let target = data_type(column.kind, Categories::Dictionary);
+                arrays.push(cast(array, &target)?);
+            } else {
+                arrays.push(Arc::clone(array));
+            }
+        }
+        if table == Table::Tasks {
+            let (counts, walls) = self.last_rows.sums(rows);
+            arrays.push(Arc::new(counts));
+            arrays.push(Arc::new(walls));
+        }
+        Ok(RecordBatch::try_new(SchemaRef::clone(schema), arrays)?)
+    }
+}
+
+fn look(batch: &RecordBatch, column: &str, finder: &mut NameFinder) {
+    let json = batch.column_by_name(column);
+    let Some(json) = json.and_then(|column| column.as_string_opt::<i32>()) else {
+        return;
+    };
+    if json.null_count() < json.len() {
+        json.iter().flatten().for_each(|row| finder.look(row));
+    }
+}
+
+fn finished(batch: &RecordBatch) -> BooleanArray {
+    let kinds = batch.column_by_name("kind").and_then(|column| column.as_string_opt::<i32>());
+    let finished = EventKind::TaskFinished.as_str();
+    kinds.map_or_else(
+        || BooleanArray::from(vec![false; batch.num_rows()]),
+        |kinds| kinds.iter().map(|kind| Some(kind == Some(finished))).collect(),
+    )
+}
