@@ -103,6 +103,14 @@ fn the_shipped_task_list() {
 }
 
 #[test]
+fn the_readme_shows_the_shipped_files() {
+    let read = |name: &str| fs::read_to_string(clone_root().join(name)).expect("a shipped file");
+    for file in ["tests/data/hello.yaml", "tests/data/tasklist.dat"] {
+        assert!(read("README.md").contains(&format!("\n{}```\n", read(file))), "{file}");
+    }
+}
+
+#[test]
 fn forms_of_tasks_in_yaml() {
     for tasks in [
         "tasks:\n  items:\n  - {id: 0, launch_cmd: echo a}\n  - {id: 1, launch_cmd: echo b}\n",
