@@ -46,7 +46,20 @@ pub(crate) fn read(
 ) -> Result<Option<Damage>, RecordError> {
     let file = File::open(path).at("open", path)?;
     let length = file.metadata().at("read", path)?.len();
-    let mut reader = Reader { input: BufReader::new(file), position: 0, length };
+    let reader = Reader {
+        input: BufReader::new(file),
+        position: 0,
+        length,
+    };
+    read_from(reader, path, columns, take)
+}
+
+fn read_from<R: Read>(
+    mut reader: Reader<R>,
+    path: &Path,
+    columns: &[Column],
+    take: &mut dyn FnMut(&RecordBatch) -> Result<(), RecordError>,
+) -> Result<Option<Damage>, RecordError> {
     let damage = |good_bytes, what| Ok(Some(Damage { path: path.to_path_buf(), good_bytes, what }));
     let mut schema = None;
     loop {
