@@ -1,4 +1,12 @@
 //! What will be done: complete and immutable, resolved once from what was typed and the machine.
+//!
+//! - `distribution`: the arithmetic of `task_distribution`;
+//! - `allotment`: which worker holds which CPUs and GPUs.
+
+mod allotment;
+mod distribution;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,6 +18,8 @@ use crate::config::Config;
 use crate::error::PlanError;
 use crate::machine::Machine;
 use crate::protocol::{Worker, WorkingDirectory};
+use allotment::workers;
+use distribution::Shares;
 
 /// A run as it will be done. It goes into run.json.
 #[derive(Clone, Debug, Serialize)]
@@ -76,11 +86,49 @@ impl Plan {
     /// # Errors
     /// Requests that the machine cannot meet, with the arithmetic.
     pub fn resolve(
-        _config: &Config,
-        _command_line: &CommandLine,
-        _machine: &Machine,
-        _submit_dir: &Path,
+        config: &Config,
+        command_line: &CommandLine,
+        machine: &Machine,
+        submit_dir: &Path,
     ) -> Result<Self, PlanError> {
-        todo!()
+        let submit_dir = absolute(Path::new(""), submit_dir);
+        let run_dir = command_line.run_dir.as_deref().unwrap_or(&submit_dir);
+        let run_dir = absolute(&submit_dir, run_dir);
+        let job_id = config.job_id.clone().filter(|job_id| !job_id.is_empty());
+        let shares = Shares::of(&config.task_distribution, command_line.workers, machine)?;
+        let mut warnings = config.warnings();
+        let workers = workers(&shares, machine, &mut warnings);
+        let name =
+            |typed: &Option<String>, default: &str| typed.clone().unwrap_or_else(|| default.to_owned());
+        Ok(Self {
+            job_id: job_id.unwrap_or_else(|| last_name(&run_dir)),
+            run_dir,
+            submit_dir,
+            task_distribution: shares.distribution,
+            workers,
+            shell: config.shell.clone(),
+            cwd: config.cwd,
+            stdout_filename: name(&config.stdout_filename, "task_stdout.txt"),
+            stderr_filename: name(&config.stderr_filename, "task_stderr.txt"),
+            environment: config.environment.clone(),
+            labels: config.labels.clone(),
+            sample_interval_s: config.sample_interval_s.unwrap_or(1.0),
+            arithmetic: shares.arithmetic,
+            warnings,
+        })
     }
+}
+
+/// `path` seen from `base`, absolute, without `.` and doubled slashes.
+fn absolute(base: &Path, path: &Path) -> PathBuf {
+    let joined = base.join(path);
+    let joined = std::path::absolute(&joined).unwrap_or(joined);
+    joined.components().collect()
+}
+
+/// The directory's own name, also where the path ends in `..`.
+fn last_name(directory: &Path) -> String {
+    let real = std::fs::canonicalize(directory);
+    let name = directory.file_name().or_else(|| real.as_deref().ok()?.file_name());
+    name.map_or_else(|| "run".to_owned(), |name| name.to_string_lossy().into_owned())
 }

@@ -1,64 +1,228 @@
 use super::*;
+
 fn parse(text: &str) -> Result<Config, String> {
-    Config::parse("c.yaml", text.as_bytes()).map_err(|e| e.to_string())
+    Config::parse("c.yaml", text.as_bytes()).map_err(|error| error.to_string())
 }
+
 #[test]
-fn show() {
-    for t in [
-        "",
-        "a",
-        "job_id: [",
-        "tasks:\n\t- id: 1\n",
-        "tasks:\n  items:\n  - id: 0\n\t launch_cmd: x\n",
-        "jobid: x",
-        "task_distribution:\n  cores_per_nod: 1",
-        "zzz: 1",
-        "tasks: []",
-        "tasks:",
-        "tasks: {items: []}",
-        "tasks: 3",
-        "tasks:\n- id: a\n",
-        "tasks:\n- launch_cmd: [a]\n",
-        "tasks:\n- {id: true, launch_cmd: a}",
-        "tasks:\n- {id: 1.5, launch_cmd: a}",
-        "tasks:\n- {id: ../x, launch_cmd: a}",
-        "tasks:\n- {id: x, launch_cmd: a}\n- {id: x, launch_cmd: a}",
-        "tasks:\n  items:\n  - {id: 1, launch_cmd: a}\n  - {launch_cmd: a}",
-        "job_id: a\njob_id: b\n",
-        "task_distribution: {cores_per_node: -1}",
-        "task_distribution: {cores_per_node: two}",
-        "task_distribution: 3",
-        "task_distribution:\njob_id: 3",
-        "environment: {A=: 1}",
-        "environment: {A: 1, A: 2}",
-        "environment: [a]",
-        "environment: {A: [1]}",
-        "stdout_filename: a/b",
-        "stdout_filename: task.json",
-        "shell: ''",
-        "shell: 3",
-        "cwd: home",
-        "sample_interval: 3m",
-        "sample_interval: -1",
-        "stop_on_error: maybe",
-        "stopping_conditions: {}",
-        "slurm_job: {id: 3, nodes: [a]}",
-        "slurm_job: {ids: 3}",
-        "x-a: {b: 1}\nx-b: 2\ntask_distribution: {x-c: 1}",
-        "tasks:\n- {launch_cmd: '', id: 3}",
-        "tasks:\n- {launch_cmd: a, params: {1a: 3}}",
-        "tasks:\n- {launch_cmd: a, params: {a: 3, A: 1}}",
-        "tasks:\n- {launch_cmd: a, params: {a: [3]}}",
-        "environment: {A: 1.10, B: true, C: 'x', D: 0x10}",
-        "tasks:\n- launch_cmd: true\n- launch_cmd:\n",
-        "labels: {a: {b: 1}, a: 2}",
-        "a: b: c",
-        "? [a]\n: 3",
-        "a: &x 3\nb: *y",
-        "---\na\n---\nb",
-        "tasks:\n- id: 0\n  launch_cmd: \"a\n  b",
-    ] {
-        println!("{t:?}\n    {:?}", parse(t));
+fn the_example_of_the_documentation() {
+    let text = r#"
+job_id: my_job
+task_distribution:
+    cores_per_node: 1
+
+tasks:
+    items:
+    - id: 0
+      launch_cmd: "echo 'hello from task 0'"
+    - id: 1
+      launch_cmd: "echo 'hello from task 1'"
+"#;
+    let config = parse(text).unwrap();
+    assert_eq!(config.job_id.as_deref(), Some("my_job"));
+    assert_eq!(config.task_distribution.cores_per_node, Some(1));
+    let tasks = config.tasks.unwrap().0;
+    assert_eq!(tasks[1].id.as_deref(), Some("1"));
+    assert_eq!(tasks[1].launch_cmd, "echo 'hello from task 1'");
+}
+
+#[test]
+fn all_keys() {
+    let text = r"
+x-mine: {anything: [1]}
+labels: {project: p7, nested: {a: [1, 2.5]}}
+environment: {A: 1.10, B: true, C: 'x', D: 0x10}
+stdout_filename: out
+stderr_filename: out
+shell: /bin/bash -o pipefail
+cwd: submit
+sample_interval: 500ms
+stop_on_error: true
+stopping_conditions: [{stopmagic: STOP, stopfile: log.txt}]
+check_slurm: false
+slurm_job: {id: 17, nodes: [c1, c2]}
+tasks:
+- launch_cmd: true
+- {id: a.b, launch_cmd: echo 1, params: {lr: 0.5, n: 3, name: x, on: true}, environment: {N: 4}, x-own: 1}
+";
+    let config = parse(text).unwrap();
+    let environment: Vec<&str> = config.environment.values().map(String::as_str).collect();
+    assert_eq!(environment, ["1.10", "true", "x", "0x10"]);
+    assert_eq!(config.labels["nested"]["a"][1], 2.5);
+    assert_eq!(config.stdout_filename, config.stderr_filename);
+    assert_eq!(config.cwd, WorkingDirectory::Submit);
+    assert_eq!(config.sample_interval_s, Some(0.5));
+    assert_eq!(config.slurm_job.as_ref().unwrap().id.as_deref(), Some("17"));
+    let tasks = &config.tasks.as_ref().unwrap().0;
+    assert_eq!(tasks[0].launch_cmd, "true");
+    assert_eq!(serde_json::to_string(&tasks[1].params).unwrap(), r#"{"lr":0.5,"n":3,"name":"x","on":true}"#);
+    assert_eq!(config.warnings().len(), 4);
+    assert_eq!(config.warnings()[0], "`stop_on_error` is checked but not acted on in this version");
+    assert!(notes_for_old_files(&config).len() >= 5);
+    assert!(notes_for_old_files(&Config::default()).is_empty());
+}
+
+#[test]
+fn durations() {
+    for (typed, seconds) in
+        [("2", 2.0), ("0", 0.0), ("0.25", 0.25), ("2s", 2.0), ("1.5 s", 1.5), ("20ms", 0.02)]
+    {
+        let config = parse(&format!("sample_interval: {typed}")).unwrap();
+        assert!((config.sample_interval_s.unwrap() - seconds).abs() < 1e-9, "{typed}");
     }
-    println!("{}", serde_json::to_string_pretty(&json_schema()).unwrap());
+}
+
+#[test]
+fn bad_input_is_named_with_its_place_and_what_would_be_right() {
+    for (text, message) in [
+        ("a", "1:1: expected a map of keys and values, not the text \"a\""),
+        ("tasks:\n\t- id: 1\n", "2:1: a tab in the indentation; YAML wants spaces there"),
+        (
+            "tasks:\n- id: 0\n  launch_cmd: \"a\n  b",
+            "4:4: found unexpected end of stream, while scanning a quoted scalar at line 3 column 15",
+        ),
+        ("jobid: x", "1:1: unknown key `jobid`; did you mean `job_id`? (keys of your own begin with `x-`)"),
+        (
+            "task_distribution:\n  cores_per_nod: 1",
+            "2:3: `task_distribution`: unknown key `cores_per_nod`; did you mean `cores_per_node`? (keys of your own begin with `x-`)",
+        ),
+        (
+            "slurm_job: {zzz: 3}",
+            "1:13: `slurm_job`: unknown key `zzz`; known here are `id`, `nodes` (keys of your own begin with `x-`)",
+        ),
+        ("job_id: a\njob_id: b", "2:1: the key `job_id` stands here a second time; give it once"),
+        ("job_id: [a]", "1:9: `job_id`: expected a text, not a list"),
+        ("tasks: []", "1:8: there are no tasks; give at least one"),
+        ("tasks: {items: []}", "1:8: there are no tasks; give at least one"),
+        ("job_id: a\ntasks:\n", "2:7: there are no tasks; give at least one"),
+        (
+            "tasks: 3",
+            "1:8: `tasks`: expected a list of tasks, or a map with the list under `items`, not the number `3`",
+        ),
+        ("tasks:\n- id: a", "2:3: `tasks[0]`: the key `launch_cmd` is missing; add it"),
+        ("tasks:\n- {launch_cmd: [a]}", "2:16: `tasks[0].launch_cmd`: expected a command, not a list"),
+        (
+            "tasks:\n- {launch_cmd: ''}",
+            "2:16: `tasks[0].launch_cmd`: the command is empty; give one, or leave the task out",
+        ),
+        (
+            "tasks:\n- {id: true, launch_cmd: a}",
+            "2:8: `tasks[0].id`: an id that reads as the truth value `true`; put it in quotes",
+        ),
+        (
+            "tasks:\n- {id: 1.5, launch_cmd: a}",
+            "2:8: `tasks[0].id`: an id that reads as the number `1.5` with a fraction; put it in quotes",
+        ),
+        (
+            "tasks:\n- {id: ../x, launch_cmd: a}",
+            "2:8: `tasks[0].id`: the id `../x` cannot be used; an id is 1 to 128 letters, digits and `. _ - = , + @ :`, and not `.` or `..`",
+        ),
+        (
+            "tasks:\n- {id: x, launch_cmd: a}\n- {id: x, launch_cmd: a}",
+            "3:8: the id `x` was given in line 2 already; each task needs its own",
+        ),
+        (
+            "tasks:\n  items:\n  - {id: 1, launch_cmd: a}\n  - {launch_cmd: b}",
+            "4:18: the id `1` was given in line 3 already; each task needs its own",
+        ),
+        (
+            "task_distribution: {cores_per_node: -1}",
+            "1:37: `task_distribution.cores_per_node`: `-1` is impossible; give a whole number, 0 or more",
+        ),
+        (
+            "task_distribution: {cores_per_node: two}",
+            "1:37: `task_distribution.cores_per_node`: the text \"two\" is no number; give a whole number, 0 or more",
+        ),
+        (
+            "task_distribution: {gpus_per_task: 0.5}",
+            "1:36: `task_distribution.gpus_per_task`: `0.5` is not whole; give a whole number, 0 or more",
+        ),
+        (
+            "task_distribution: 3",
+            "1:20: `task_distribution`: expected a map of keys and values, not the number `3`",
+        ),
+        (
+            "environment: {A=: 1}",
+            "1:15: `environment`: `A=` cannot be the name of an environment variable; leave out `=` and NUL",
+        ),
+        (
+            "environment: {A: 1, A: 2}",
+            "1:21: `environment`: the key `A` stands here a second time; give it once",
+        ),
+        ("environment: {A: [1]}", "1:18: `environment.A`: expected a text or a number, not a list"),
+        ("labels: {a: 1, a: 2}", "1:16: `labels`: the key `a` stands here a second time; give it once"),
+        (
+            "stdout_filename: a/b",
+            "1:18: `stdout_filename`: `a/b` is no plain file name; it stands in the task's directory, without `/`",
+        ),
+        (
+            "stdout_filename: task.json",
+            "1:18: `stdout_filename`: the file name `task.json` is in use by ictasks itself; choose another",
+        ),
+        ("shell: ''", "1:8: `shell`: the command is empty"),
+        (
+            "shell: 3",
+            "1:8: `shell`: expected `auto`, `true`, `false` or a program with options, not the number `3`",
+        ),
+        ("cwd: home", "1:6: `cwd`: `home` is unknown here; it is one of `task` or `submit`"),
+        (
+            "sample_interval: 3m",
+            "1:18: `sample_interval`: `3m` is no duration; give seconds such as `2`, `0.5`, `500ms` or `2s`, 0 or more",
+        ),
+        (
+            "sample_interval: -1",
+            "1:18: `sample_interval`: `-1` is no duration; give seconds such as `2`, `0.5`, `500ms` or `2s`, 0 or more",
+        ),
+        ("stop_on_error: maybe", "1:16: `stop_on_error`: expected `true` or `false`, not the text \"maybe\""),
+        ("stopping_conditions: {}", "1:22: `stopping_conditions`: expected a list, not a map"),
+        (
+            "tasks:\n- {launch_cmd: a, params: {1a: 3}}",
+            "2:28: `tasks[0].params`: `1a` cannot be the name of a parameter; a letter comes first, then letters, digits and `_`",
+        ),
+        (
+            "tasks:\n- {launch_cmd: a, params: {a: 3, A: 1}}",
+            "2:34: `tasks[0].params`: the key `A` stands here a second time; give it once",
+        ),
+        (
+            "tasks:\n- {launch_cmd: a, params: {a: [3]}}",
+            "2:31: `tasks[0].params.a`: expected a number, a text or a truth value, not a list",
+        ),
+    ] {
+        assert_eq!(parse(text).unwrap_err(), format!("c.yaml:{message}"), "{text}");
+    }
+}
+
+#[test]
+fn other_encodings_are_refused() {
+    let error = Config::parse("c.yaml", b"job_id: a\nlabels: {a: \xe4}\n").unwrap_err();
+    let message =
+        "c.yaml:2:13: is not UTF-8 (byte 13 of the line); convert it, for instance with `iconv -t UTF-8`";
+    assert_eq!(error.to_string(), message);
+}
+
+#[test]
+fn missing_files_and_directories_are_refused() {
+    for path in ["/no/such/file", "/"] {
+        let error = Config::read(std::path::Path::new(path)).unwrap_err();
+        assert_eq!(error.to_string(), format!("{path}: cannot be read"));
+        assert!(std::error::Error::source(&error).is_some());
+    }
+}
+
+#[test]
+fn an_empty_file_is_the_default() {
+    assert_eq!(parse(""), Ok(Config::default()));
+    assert_eq!(parse("# nothing\n"), Ok(Config::default()));
+}
+
+#[test]
+fn the_schema_knows_all_keys_and_admits_own_ones() {
+    let schema = json_schema();
+    for key in ["job_id", "tasks", "sample_interval", "slurm_job"] {
+        assert!(schema["properties"][key].is_object(), "{key}");
+    }
+    assert_eq!(schema["additionalProperties"], false);
+    assert_eq!(schema["patternProperties"]["^x-"], true);
+    assert_eq!(schema["$defs"]["Task"]["required"], serde_json::json!(["launch_cmd"]));
+    assert_eq!(schema["$defs"]["Task"]["patternProperties"]["^x-"], true);
 }
