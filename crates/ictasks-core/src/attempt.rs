@@ -28,6 +28,8 @@ names! {
     }
 }
 
+// `names!` derives no default, since most of its enums have none.
+#[allow(clippy::derivable_impls)]
 impl Default for Outcome {
     fn default() -> Self {
         Self::Pending

@@ -1,6 +1,6 @@
 //! The columns of the record, declared once.
 //!
-//! A row type is declared with [`row!`]: the struct, its JSON keys, its columns and their
+//! A row type is declared with `row!`: the struct, its JSON keys, its columns and their
 //! descriptions come from that one declaration. The recorder builds Arrow arrays from
 //! [`Row::COLUMNS`] and [`Row::cells`] and knows no field by itself.
 

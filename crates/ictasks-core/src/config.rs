@@ -166,7 +166,9 @@ pub struct SlurmJob {
     #[serde(deserialize_with = "scalar::name")]
     #[schemars(schema_with = "schema::text")]
     pub id: Option<String>,
-    /// Its nodes.
+    /// Its nodes, a list of names or Slurm's short form.
+    #[serde(deserialize_with = "scalar::names")]
+    #[schemars(schema_with = "schema::names")]
     pub nodes: Vec<String>,
 }
 

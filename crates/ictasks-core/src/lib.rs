@@ -1,6 +1,6 @@
 //! The vocabulary of `ictasks`: what is typed ([`config`]), what it means ([`plan`], [`task`]),
 //! what agents are told and tell ([`protocol`]), what happened ([`event`], [`attempt`],
-//! [`sample`]) and how that is written down ([`column`]).
+//! [`sample`]) and how that is written down ([`mod@column`]).
 //!
 //! Every other crate depends on this one; where two of them meet, they meet in a type of this crate.
 

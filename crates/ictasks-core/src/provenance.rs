@@ -1,6 +1,7 @@
 //! Where a run comes from: user, host, git commit, modules, environments, Slurm ids.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -43,10 +44,13 @@ pub struct Provenance {
 impl Provenance {
     /// Looks at the environment and at `submit_dir`.
     pub fn collect(submit_dir: &Path) -> Self {
+        let environment = Self::of_environment(|name| std::env::var(name).ok());
+        let submit_dir = std::path::absolute(submit_dir);
         Self {
+            user: environment.user.clone().or_else(user_of_this_process),
             host: Some(host_name()),
-            git_commit: git_commit(submit_dir),
-            ..Self::of_environment(|name| std::env::var(name).ok())
+            git_commit: submit_dir.ok().and_then(|directory| git_commit(&directory)),
+            ..environment
         }
     }
 
@@ -72,6 +76,21 @@ impl Provenance {
             ..Self::default()
         }
     }
+}
+
+/// The user's name where the environment does not say it (cron, containers).
+fn user_of_this_process() -> Option<String> {
+    let owner = std::fs::metadata("/proc/self").ok()?.uid();
+    user_of(owner, &std::fs::read_to_string("/etc/passwd").ok()?)
+}
+
+/// The name of a user id in /etc/passwd.
+fn user_of(id: u32, passwd: &str) -> Option<String> {
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(id)).then(|| name.to_owned())
+    })
 }
 
 /// The commit that is checked out in `directory`. Git is started only inside a repository.
@@ -119,6 +138,13 @@ mod tests {
         assert_eq!(found.slurm["job_id"], "42");
         assert_eq!(found.slurm["array_task_id"], "7");
         assert_eq!(found.slurm.len(), 2);
+    }
+
+    #[test]
+    fn a_name_from_the_list_of_users() {
+        let passwd = "root:x:0:0:root:/root:/bin/bash\nada:x:1000:1000::/home/ada:/bin/sh\n";
+        assert_eq!(user_of(1000, passwd).as_deref(), Some("ada"));
+        assert_eq!(user_of(7, passwd), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::keys::{KeyRule, free_map};
@@ -265,6 +265,33 @@ pub(super) fn labels<'de, D: Deserializer<'de>>(
 ) -> Result<serde_json::Map<String, Value>, D::Error> {
     let map: Vec<(String, Value)> = free_map(deserializer, LABEL_NAMES)?;
     Ok(map.into_iter().collect())
+}
+
+/// A list of names, or a single one.
+pub(super) fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    deserializer.deserialize_any(NamesVisitor)
+}
+
+struct NamesVisitor;
+
+impl<'de> Visitor<'de> for NamesVisitor {
+    type Value = Vec<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a list of names")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Vec<String>, E> {
+        Ok(vec![name.to_owned()])
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Vec<String>, A::Error> {
+        let mut names = Vec::new();
+        while let Some(WrittenText(name)) = sequence.next_element()? {
+            names.push(name);
+        }
+        Ok(names)
+    }
 }
 
 struct WrittenText(String);

@@ -87,3 +87,7 @@ pub(super) fn params(_: &mut SchemaGenerator) -> Schema {
         "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
     })
 }
+
+pub(super) fn names(_: &mut SchemaGenerator) -> Schema {
+    schema!({"type": ["array", "string"], "items": {"type": ["string", "number"]}})
+}

@@ -40,7 +40,7 @@ sample_interval: 500ms
 stop_on_error: true
 stopping_conditions: [{stopmagic: STOP, stopfile: log.txt}]
 check_slurm: false
-slurm_job: {id: 17, nodes: [c1, c2]}
+slurm_job: {id: 17, nodes: [c1, 2]}
 tasks:
 - launch_cmd: true
 - {id: a.b, launch_cmd: echo 1, params: {lr: 0.5, n: 3, name: x, on: true}, environment: {N: 4}, x-own: 1}
@@ -52,7 +52,8 @@ tasks:
     assert_eq!(config.stdout_filename, config.stderr_filename);
     assert_eq!(config.cwd, WorkingDirectory::Submit);
     assert_eq!(config.sample_interval_s, Some(0.5));
-    assert_eq!(config.slurm_job.as_ref().unwrap().id.as_deref(), Some("17"));
+    let job = config.slurm_job.as_ref().unwrap();
+    assert_eq!((job.id.as_deref(), &job.nodes[..]), (Some("17"), &["c1".to_owned(), "2".to_owned()][..]));
     let tasks = &config.tasks.as_ref().unwrap().0;
     assert_eq!(tasks[0].launch_cmd, "true");
     assert_eq!(serde_json::to_string(&tasks[1].params).unwrap(), r#"{"lr":0.5,"n":3,"name":"x","on":true}"#);
@@ -60,6 +61,12 @@ tasks:
     assert_eq!(config.warnings()[0], "`stop_on_error` is checked but not acted on in this version");
     assert!(notes_for_old_files(&config).len() >= 5);
     assert!(notes_for_old_files(&Config::default()).is_empty());
+}
+
+#[test]
+fn nodes_may_be_one_text() {
+    let config = parse("slurm_job: {nodes: 'c[1-4]'}").unwrap();
+    assert_eq!(config.slurm_job.unwrap().nodes, ["c[1-4]"]);
 }
 
 #[test]
@@ -72,122 +79,122 @@ fn durations() {
     }
 }
 
+/// What is wrong, and what is said about it.
+const BAD_INPUT: &[(&str, &str)] = &[
+    ("a", "1:1: expected a map of keys and values, not the text \"a\""),
+    ("tasks:\n\t- id: 1\n", "2:1: a tab in the indentation; YAML wants spaces there"),
+    (
+        "tasks:\n- id: 0\n  launch_cmd: \"a\n  b",
+        "4:4: found unexpected end of stream, while scanning a quoted scalar at line 3 column 15",
+    ),
+    ("jobid: x", "1:1: unknown key `jobid`; did you mean `job_id`? (keys of your own begin with `x-`)"),
+    (
+        "task_distribution:\n  cores_per_nod: 1",
+        "2:3: `task_distribution`: unknown key `cores_per_nod`; did you mean `cores_per_node`? (keys of your own begin with `x-`)",
+    ),
+    (
+        "slurm_job: {zzz: 3}",
+        "1:13: `slurm_job`: unknown key `zzz`; known here are `id`, `nodes` (keys of your own begin with `x-`)",
+    ),
+    ("job_id: a\njob_id: b", "2:1: the key `job_id` stands here a second time; give it once"),
+    ("job_id: [a]", "1:9: `job_id`: expected a text, not a list"),
+    ("tasks: []", "1:8: there are no tasks; give at least one"),
+    ("tasks: {items: []}", "1:8: there are no tasks; give at least one"),
+    ("job_id: a\ntasks:\n", "2:7: there are no tasks; give at least one"),
+    (
+        "tasks: 3",
+        "1:8: `tasks`: expected a list of tasks, or a map with the list under `items`, not the number `3`",
+    ),
+    ("tasks:\n- id: a", "2:3: `tasks[0]`: the key `launch_cmd` is missing; add it"),
+    ("tasks:\n- {launch_cmd: [a]}", "2:16: `tasks[0].launch_cmd`: expected a command, not a list"),
+    (
+        "tasks:\n- {launch_cmd: ''}",
+        "2:16: `tasks[0].launch_cmd`: the command is empty; give one, or leave the task out",
+    ),
+    (
+        "tasks:\n- {id: true, launch_cmd: a}",
+        "2:8: `tasks[0].id`: an id that reads as the truth value `true`; put it in quotes",
+    ),
+    (
+        "tasks:\n- {id: 1.5, launch_cmd: a}",
+        "2:8: `tasks[0].id`: an id that reads as the number `1.5` with a fraction; put it in quotes",
+    ),
+    (
+        "tasks:\n- {id: ../x, launch_cmd: a}",
+        "2:8: `tasks[0].id`: the id `../x` cannot be used; an id is 1 to 128 letters, digits and `. _ - = , + @ :`, and not `.` or `..`",
+    ),
+    (
+        "tasks:\n- {id: x, launch_cmd: a}\n- {id: x, launch_cmd: a}",
+        "3:8: the id `x` was given in line 2 already; each task needs its own",
+    ),
+    (
+        "tasks:\n  items:\n  - {id: 1, launch_cmd: a}\n  - {launch_cmd: b}",
+        "4:18: the id `1` was given in line 3 already; each task needs its own",
+    ),
+    (
+        "task_distribution: {cores_per_node: -1}",
+        "1:37: `task_distribution.cores_per_node`: `-1` is impossible; give a whole number, 0 or more",
+    ),
+    (
+        "task_distribution: {cores_per_node: two}",
+        "1:37: `task_distribution.cores_per_node`: the text \"two\" is no number; give a whole number, 0 or more",
+    ),
+    (
+        "task_distribution: {gpus_per_task: 0.5}",
+        "1:36: `task_distribution.gpus_per_task`: `0.5` is not whole; give a whole number, 0 or more",
+    ),
+    (
+        "task_distribution: 3",
+        "1:20: `task_distribution`: expected a map of keys and values, not the number `3`",
+    ),
+    (
+        "environment: {A=: 1}",
+        "1:15: `environment`: `A=` cannot be the name of an environment variable; leave out `=` and NUL",
+    ),
+    ("environment: {A: 1, A: 2}", "1:21: `environment`: the key `A` stands here a second time; give it once"),
+    ("environment: {A: [1]}", "1:18: `environment.A`: expected a text or a number, not a list"),
+    ("labels: {a: 1, a: 2}", "1:16: `labels`: the key `a` stands here a second time; give it once"),
+    (
+        "stdout_filename: a/b",
+        "1:18: `stdout_filename`: `a/b` is no plain file name; it stands in the task's directory, without `/`",
+    ),
+    (
+        "stdout_filename: task.json",
+        "1:18: `stdout_filename`: the file name `task.json` is in use by ictasks itself; choose another",
+    ),
+    ("shell: ''", "1:8: `shell`: the command is empty"),
+    (
+        "shell: 3",
+        "1:8: `shell`: expected `auto`, `true`, `false` or a program with options, not the number `3`",
+    ),
+    ("cwd: home", "1:6: `cwd`: `home` is unknown here; it is one of `task` or `submit`"),
+    (
+        "sample_interval: 3m",
+        "1:18: `sample_interval`: `3m` is no duration; give seconds such as `2`, `0.5`, `500ms` or `2s`, 0 or more",
+    ),
+    (
+        "sample_interval: -1",
+        "1:18: `sample_interval`: `-1` is no duration; give seconds such as `2`, `0.5`, `500ms` or `2s`, 0 or more",
+    ),
+    ("stop_on_error: maybe", "1:16: `stop_on_error`: expected `true` or `false`, not the text \"maybe\""),
+    ("stopping_conditions: {}", "1:22: `stopping_conditions`: expected a list, not a map"),
+    (
+        "tasks:\n- {launch_cmd: a, params: {1a: 3}}",
+        "2:28: `tasks[0].params`: `1a` cannot be the name of a parameter; a letter comes first, then letters, digits and `_`",
+    ),
+    (
+        "tasks:\n- {launch_cmd: a, params: {a: 3, A: 1}}",
+        "2:34: `tasks[0].params`: the key `A` stands here a second time; give it once",
+    ),
+    (
+        "tasks:\n- {launch_cmd: a, params: {a: [3]}}",
+        "2:31: `tasks[0].params.a`: expected a number, a text or a truth value, not a list",
+    ),
+];
+
 #[test]
 fn bad_input_is_named_with_its_place_and_what_would_be_right() {
-    for (text, message) in [
-        ("a", "1:1: expected a map of keys and values, not the text \"a\""),
-        ("tasks:\n\t- id: 1\n", "2:1: a tab in the indentation; YAML wants spaces there"),
-        (
-            "tasks:\n- id: 0\n  launch_cmd: \"a\n  b",
-            "4:4: found unexpected end of stream, while scanning a quoted scalar at line 3 column 15",
-        ),
-        ("jobid: x", "1:1: unknown key `jobid`; did you mean `job_id`? (keys of your own begin with `x-`)"),
-        (
-            "task_distribution:\n  cores_per_nod: 1",
-            "2:3: `task_distribution`: unknown key `cores_per_nod`; did you mean `cores_per_node`? (keys of your own begin with `x-`)",
-        ),
-        (
-            "slurm_job: {zzz: 3}",
-            "1:13: `slurm_job`: unknown key `zzz`; known here are `id`, `nodes` (keys of your own begin with `x-`)",
-        ),
-        ("job_id: a\njob_id: b", "2:1: the key `job_id` stands here a second time; give it once"),
-        ("job_id: [a]", "1:9: `job_id`: expected a text, not a list"),
-        ("tasks: []", "1:8: there are no tasks; give at least one"),
-        ("tasks: {items: []}", "1:8: there are no tasks; give at least one"),
-        ("job_id: a\ntasks:\n", "2:7: there are no tasks; give at least one"),
-        (
-            "tasks: 3",
-            "1:8: `tasks`: expected a list of tasks, or a map with the list under `items`, not the number `3`",
-        ),
-        ("tasks:\n- id: a", "2:3: `tasks[0]`: the key `launch_cmd` is missing; add it"),
-        ("tasks:\n- {launch_cmd: [a]}", "2:16: `tasks[0].launch_cmd`: expected a command, not a list"),
-        (
-            "tasks:\n- {launch_cmd: ''}",
-            "2:16: `tasks[0].launch_cmd`: the command is empty; give one, or leave the task out",
-        ),
-        (
-            "tasks:\n- {id: true, launch_cmd: a}",
-            "2:8: `tasks[0].id`: an id that reads as the truth value `true`; put it in quotes",
-        ),
-        (
-            "tasks:\n- {id: 1.5, launch_cmd: a}",
-            "2:8: `tasks[0].id`: an id that reads as the number `1.5` with a fraction; put it in quotes",
-        ),
-        (
-            "tasks:\n- {id: ../x, launch_cmd: a}",
-            "2:8: `tasks[0].id`: the id `../x` cannot be used; an id is 1 to 128 letters, digits and `. _ - = , + @ :`, and not `.` or `..`",
-        ),
-        (
-            "tasks:\n- {id: x, launch_cmd: a}\n- {id: x, launch_cmd: a}",
-            "3:8: the id `x` was given in line 2 already; each task needs its own",
-        ),
-        (
-            "tasks:\n  items:\n  - {id: 1, launch_cmd: a}\n  - {launch_cmd: b}",
-            "4:18: the id `1` was given in line 3 already; each task needs its own",
-        ),
-        (
-            "task_distribution: {cores_per_node: -1}",
-            "1:37: `task_distribution.cores_per_node`: `-1` is impossible; give a whole number, 0 or more",
-        ),
-        (
-            "task_distribution: {cores_per_node: two}",
-            "1:37: `task_distribution.cores_per_node`: the text \"two\" is no number; give a whole number, 0 or more",
-        ),
-        (
-            "task_distribution: {gpus_per_task: 0.5}",
-            "1:36: `task_distribution.gpus_per_task`: `0.5` is not whole; give a whole number, 0 or more",
-        ),
-        (
-            "task_distribution: 3",
-            "1:20: `task_distribution`: expected a map of keys and values, not the number `3`",
-        ),
-        (
-            "environment: {A=: 1}",
-            "1:15: `environment`: `A=` cannot be the name of an environment variable; leave out `=` and NUL",
-        ),
-        (
-            "environment: {A: 1, A: 2}",
-            "1:21: `environment`: the key `A` stands here a second time; give it once",
-        ),
-        ("environment: {A: [1]}", "1:18: `environment.A`: expected a text or a number, not a list"),
-        ("labels: {a: 1, a: 2}", "1:16: `labels`: the key `a` stands here a second time; give it once"),
-        (
-            "stdout_filename: a/b",
-            "1:18: `stdout_filename`: `a/b` is no plain file name; it stands in the task's directory, without `/`",
-        ),
-        (
-            "stdout_filename: task.json",
-            "1:18: `stdout_filename`: the file name `task.json` is in use by ictasks itself; choose another",
-        ),
-        ("shell: ''", "1:8: `shell`: the command is empty"),
-        (
-            "shell: 3",
-            "1:8: `shell`: expected `auto`, `true`, `false` or a program with options, not the number `3`",
-        ),
-        ("cwd: home", "1:6: `cwd`: `home` is unknown here; it is one of `task` or `submit`"),
-        (
-            "sample_interval: 3m",
-            "1:18: `sample_interval`: `3m` is no duration; give seconds such as `2`, `0.5`, `500ms` or `2s`, 0 or more",
-        ),
-        (
-            "sample_interval: -1",
-            "1:18: `sample_interval`: `-1` is no duration; give seconds such as `2`, `0.5`, `500ms` or `2s`, 0 or more",
-        ),
-        ("stop_on_error: maybe", "1:16: `stop_on_error`: expected `true` or `false`, not the text \"maybe\""),
-        ("stopping_conditions: {}", "1:22: `stopping_conditions`: expected a list, not a map"),
-        (
-            "tasks:\n- {launch_cmd: a, params: {1a: 3}}",
-            "2:28: `tasks[0].params`: `1a` cannot be the name of a parameter; a letter comes first, then letters, digits and `_`",
-        ),
-        (
-            "tasks:\n- {launch_cmd: a, params: {a: 3, A: 1}}",
-            "2:34: `tasks[0].params`: the key `A` stands here a second time; give it once",
-        ),
-        (
-            "tasks:\n- {launch_cmd: a, params: {a: [3]}}",
-            "2:31: `tasks[0].params.a`: expected a number, a text or a truth value, not a list",
-        ),
-    ] {
+    for (text, message) in BAD_INPUT {
         assert_eq!(parse(text).unwrap_err(), format!("c.yaml:{message}"), "{text}");
     }
 }

@@ -193,8 +193,8 @@ fn impossible_requests_show_the_arithmetic() {
             "gpus_per_task is 1, and no GPU was found on this machine; leave out `gpus_per_task`, or give `gpus_per_node`"
         );
     }
-    let mut config = Config::default();
-    config.task_distribution = TaskDistribution { cores_per_task: Some(-1), ..TaskDistribution::default() };
+    let task_distribution = TaskDistribution { cores_per_task: Some(-1), ..TaskDistribution::default() };
+    let config = Config { task_distribution, ..Config::default() };
     let error = Plan::resolve(&config, &CommandLine::default(), &machine, Path::new("/")).unwrap_err();
     assert_eq!(error.to_string(), "`cores_per_task` is -1; give 0 or more");
 }

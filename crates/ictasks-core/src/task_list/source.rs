@@ -139,6 +139,12 @@ mod tests {
     }
 
     #[test]
+    fn a_source_can_go_to_another_thread() {
+        fn is_send<T: Send>() {}
+        is_send::<TaskSource>();
+    }
+
+    #[test]
     fn a_configuration_without_tasks_is_no_source() {
         assert!(TaskSource::from_config(&Config::default(), Path::new("/")).is_none());
     }
