@@ -192,7 +192,10 @@ impl Agent {
 
     /// Works until every slot has ended.
     fn work(mut self) {
+        // The first reading, for the setup, may have brought more.
+        self.take_requests();
         loop {
+            self.pass_on_orders();
             self.wait();
             self.read_requests();
             self.pass_on_orders();
@@ -229,11 +232,13 @@ impl Agent {
             }
             return;
         }
-        let mut lines = Vec::new();
+        self.take_requests();
+    }
+
+    /// Takes every whole line that has been read.
+    fn take_requests(&mut self) {
         while let Some(line) = self.input.next_line() {
-            lines.push(line.to_vec());
-        }
-        for line in lines {
+            let line = line.to_vec();
             self.take_request(line);
         }
     }
@@ -249,7 +254,9 @@ impl Agent {
         match serde_json::from_slice(&line) {
             Ok(Request::Recall) => self.give_back(),
             Ok(Request::Terminate { grace_s, cause }) => {
-                self.state = State::Stopping;
+                if self.state == State::Working {
+                    self.state = State::Stopping;
+                }
                 self.give_back();
                 self.end_tasks(cause, Duration::try_from_secs_f64(grace_s).unwrap_or_default());
             }

@@ -1,0 +1,483 @@
+//! The state of a run, and the only code that changes it.
+//!
+//! Pure: requests, events and decisions come out of what goes in, and nothing here waits, reads or
+//! writes. [`farm`](crate::farm) connects it with the world; the tests need no process.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use ictasks_core::attempt::{Attempt, Cause, Evidence, Outcome, Usage};
+use ictasks_core::column::Timestamp;
+use ictasks_core::error::InputError;
+use ictasks_core::event::{Event, EventBody, SinkError};
+use ictasks_core::plan::Plan;
+use ictasks_core::protocol::{NodeInfo, PROTOCOL_VERSION, Reply, Request, TaskEnded, TaskOrder, TaskStarted};
+use ictasks_core::sample::Sample;
+use ictasks_core::task::Task;
+
+use crate::window::Window;
+
+/// Seconds that tasks have between SIGTERM and SIGKILL when the run is interrupted.
+const INTERRUPT_GRACE_S: f64 = 10.0;
+
+/// Why a run stops before its list is done.
+#[derive(Debug)]
+pub enum StopReason {
+    /// SIGINT or SIGTERM: the number.
+    Signal(i32),
+    /// The list turned out to be wrong while it was read.
+    Input(InputError),
+    /// Trouble of the farm itself.
+    Trouble(String),
+    /// The record can no longer be kept.
+    Record(SinkError),
+}
+
+impl StopReason {
+    const fn cause(&self) -> Cause {
+        match self {
+            Self::Signal(_) => Cause::Interrupted,
+            Self::Input(_) => Cause::InputError,
+            Self::Trouble(_) | Self::Record(_) => Cause::FarmTrouble,
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::Signal(number) => format!("signal {number}"),
+            Self::Input(error) => error.to_string(),
+            Self::Trouble(message) => message.clone(),
+            Self::Record(error) => error.to_string(),
+        }
+    }
+}
+
+/// How many tasks ended how; `pending` ones never started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    by_outcome: BTreeMap<&'static str, i64>,
+}
+
+impl Counts {
+    fn add(&mut self, outcome: Outcome) {
+        *self.by_outcome.entry(outcome.as_str()).or_default() += 1;
+    }
+
+    /// Number of tasks with this outcome.
+    pub fn of(&self, outcome: Outcome) -> i64 {
+        self.by_outcome.get(outcome.as_str()).copied().unwrap_or(0)
+    }
+
+    /// Number of tasks in all.
+    pub fn total(&self) -> i64 {
+        self.by_outcome.values().sum()
+    }
+}
+
+/// What identifies a session.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// The run.
+    pub run_id: String,
+    /// Which start of it.
+    pub number: i32,
+    /// When it began: tasks of files are ready from then on.
+    pub began_at: Timestamp,
+    /// The first free event number.
+    pub first_seq: i64,
+}
+
+struct InFlight {
+    task: Task,
+    ready_at: Timestamp,
+    started: Option<TaskStarted>,
+}
+
+/// What a step of the dispatcher wants done.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// For the agent.
+    pub requests: Vec<Request>,
+    /// For the sinks.
+    pub events: Vec<Event>,
+    /// For the sinks.
+    pub samples: Vec<Sample>,
+}
+
+/// Owns the state of the run.
+pub struct Dispatcher<'a> {
+    plan: &'a Plan,
+    session: Session,
+    is_stream: bool,
+    seq: i64,
+    ready: VecDeque<(Task, Timestamp)>,
+    in_flight: HashMap<i64, InFlight>,
+    node: Option<NodeInfo>,
+    window: Window,
+    counts: Counts,
+    list_complete: bool,
+    stop: Option<StopReason>,
+    end_was_sent: bool,
+    output: Output,
+}
+
+impl<'a> Dispatcher<'a> {
+    /// At the start of a session.
+    pub fn new(plan: &'a Plan, session: Session, is_stream: bool) -> Self {
+        Self {
+            plan,
+            seq: session.first_seq,
+            session,
+            is_stream,
+            ready: VecDeque::new(),
+            in_flight: HashMap::new(),
+            node: None,
+            window: Window::new(plan.workers.len()),
+            counts: Counts::default(),
+            list_complete: false,
+            stop: None,
+            end_was_sent: false,
+            output: Output::default(),
+        }
+    }
+
+    /// What is to be done since the last call.
+    pub fn take_output(&mut self) -> Output {
+        std::mem::take(&mut self.output)
+    }
+
+    /// The session begins.
+    pub fn begin(&mut self) {
+        let message = format!("{} workers in {}", self.plan.workers.len(), self.plan.run_dir.display());
+        self.event(self.session.began_at, EventBody::RunStarted { message });
+    }
+
+    /// Whether the source should be read on.
+    pub fn wants_tasks(&self) -> bool {
+        if self.list_complete {
+            return false;
+        }
+        match self.stop {
+            // The rest of a file becomes pending; the rest of a stream is not waited for.
+            Some(_) => !self.is_stream,
+            None => self.ready.len() + self.in_flight.len() < self.window.size() * 2,
+        }
+    }
+
+    /// The source brought tasks.
+    pub fn add_tasks(&mut self, tasks: Vec<Task>) {
+        let ready_at = if self.is_stream { Timestamp::now() } else { self.session.began_at };
+        for task in tasks {
+            match self.stop.as_ref().map(StopReason::cause) {
+                Some(cause) => self.pending(task, cause),
+                None => self.ready.push_back((task, ready_at)),
+            }
+        }
+        self.dispatch();
+    }
+
+    /// The source is at its end.
+    pub fn source_ended(&mut self) {
+        self.list_complete = true;
+        self.end_when_done();
+    }
+
+    /// The run is to stop: nothing new starts. The first reason is kept; a second signal kills.
+    pub fn stop(&mut self, reason: StopReason) {
+        if self.stop.is_some() {
+            if matches!(reason, StopReason::Signal(_)) {
+                // The rest of the list is not read for its pending rows any more.
+                self.is_stream = true;
+                self.output.requests.push(Request::Terminate { grace_s: 0.0, cause: Cause::Interrupted });
+            }
+            return;
+        }
+        self.event(Timestamp::now(), EventBody::StopRequested { message: reason.message() });
+        let cause = reason.cause();
+        let request = match reason {
+            StopReason::Signal(_) | StopReason::Record(_) => {
+                Request::Terminate { grace_s: INTERRUPT_GRACE_S, cause }
+            }
+            StopReason::Input(_) | StopReason::Trouble(_) => Request::Recall,
+        };
+        self.stop = Some(reason);
+        for (task, _) in std::mem::take(&mut self.ready) {
+            self.pending(task, cause);
+        }
+        self.output.requests.extend([request, Request::End]);
+        self.end_was_sent = true;
+    }
+
+    /// The agent said something.
+    pub fn reply(&mut self, reply: Reply) {
+        match reply {
+            Reply::Hello(node) => self.hello(node),
+            Reply::Started(started) => self.started(started),
+            Reply::Finished(ended) => self.finished(*ended),
+            Reply::NotStarted { task_index, message } => {
+                self.stop(StopReason::Trouble(message));
+                self.recalled(task_index);
+            }
+            Reply::Recalled { task_indices } => {
+                for task_index in task_indices {
+                    self.recalled(task_index);
+                }
+            }
+            Reply::Samples(samples) => self.output.samples.extend(samples),
+            Reply::Trouble { message } => self.stop(StopReason::Trouble(message)),
+        }
+        self.dispatch();
+        self.end_when_done();
+    }
+
+    /// The agent has ended; what it still had is accounted for.
+    pub fn agent_ended(&mut self, how: &str) {
+        let node_was_lost = !self.end_was_sent;
+        if node_was_lost {
+            let host = self.host();
+            self.event(Timestamp::now(), EventBody::NodeLost { host, message: how.to_owned() });
+            self.end_was_sent = true;
+            self.stop(StopReason::Trouble(format!("the agent ended before its work was done ({how})")));
+        }
+        let mut left: Vec<_> = self.in_flight.drain().map(|(_, in_flight)| in_flight).collect();
+        left.sort_by_key(|in_flight| in_flight.task.index);
+        for in_flight in left {
+            match in_flight.started.clone() {
+                Some(started) => self.lost(in_flight, &started, node_was_lost),
+                None => self.pending(in_flight.task, Cause::FarmTrouble),
+            }
+        }
+    }
+
+    /// The session is over.
+    pub fn finish(&mut self) {
+        let message = match &self.stop {
+            Some(reason) => format!("stopped: {}", reason.message()),
+            None => "all tasks are done".to_owned(),
+        };
+        self.event(Timestamp::now(), EventBody::RunFinished { message });
+    }
+
+    /// Whether everything is accounted for, also what the source still holds.
+    pub fn is_done(&self) -> bool {
+        self.in_flight.is_empty() && self.ready.is_empty() && !self.wants_tasks()
+    }
+
+    /// Whether the run is being stopped early.
+    pub const fn is_stopping(&self) -> bool {
+        self.stop.is_some()
+    }
+
+    /// How many ended how.
+    pub const fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Whether every task of the list has been read.
+    pub const fn list_complete(&self) -> bool {
+        self.list_complete
+    }
+
+    /// Why the run stopped early, if it did.
+    pub fn into_stop_reason(self) -> Option<StopReason> {
+        self.stop
+    }
+
+    fn hello(&mut self, node: NodeInfo) {
+        if node.protocol_version != PROTOCOL_VERSION {
+            let theirs = node.protocol_version;
+            let message = format!("the agent speaks version {theirs} of the protocol, not {PROTOCOL_VERSION}");
+            self.stop(StopReason::Trouble(message));
+        }
+        self.event(node.at, EventBody::NodeJoined(node.clone()));
+        self.node = Some(node);
+    }
+
+    /// Hands tasks to the agent, as many as its window holds.
+    fn dispatch(&mut self) {
+        if self.stop.is_some() {
+            return;
+        }
+        let size = self.window.size();
+        while self.in_flight.len() < size
+            && let Some((task, ready_at)) = self.ready.pop_front()
+        {
+            self.output.requests.push(Request::Run(TaskOrder {
+                task_index: task.index,
+                task_id: task.id.clone(),
+                attempt: 1,
+                command: task.command.clone(),
+                environment: task.environment.clone(),
+            }));
+            self.in_flight.insert(task.index, InFlight { task, ready_at, started: None });
+        }
+    }
+
+    fn started(&mut self, started: TaskStarted) {
+        let Some(in_flight) = self.in_flight.get_mut(&started.task_index) else { return };
+        let task_id = in_flight.task.id.clone();
+        in_flight.started = Some(started.clone());
+        self.started_event(task_id, &started);
+    }
+
+    fn started_event(&mut self, task_id: String, started: &TaskStarted) {
+        let body = EventBody::TaskStarted {
+            task_id,
+            task_index: started.task_index,
+            attempt: started.attempt,
+            host: self.host(),
+            worker_id: started.worker_id,
+            pid: started.pid,
+        };
+        self.event(started.started_at, body);
+    }
+
+    fn finished(&mut self, ended: TaskEnded) {
+        let Some(in_flight) = self.in_flight.remove(&ended.task_index) else { return };
+        if in_flight.started.is_none()
+            && let (Some(pid), Some(started_at)) = (ended.pid, ended.started_at)
+        {
+            let TaskEnded { task_index, attempt, worker_id, .. } = ended;
+            let started = TaskStarted { task_index, attempt, worker_id, pid, started_at };
+            self.started_event(in_flight.task.id.clone(), &started);
+        }
+        if let Some(wall_s) = ended.wall_s {
+            self.window.learn(wall_s);
+        }
+        self.counts.add(ended.outcome);
+        let attempt = self.attempt(in_flight, ended);
+        let at = attempt.finished_at.unwrap_or_else(Timestamp::now);
+        self.event(at, EventBody::TaskFinished(Box::new(attempt)));
+    }
+
+    /// A task that ran when its slot or agent was lost: how it ended is not known.
+    fn lost(&mut self, in_flight: InFlight, started: &TaskStarted, node_was_lost: bool) {
+        let (outcome, cause) =
+            if node_was_lost { (Outcome::NodeLost, None) } else { (Outcome::Cancelled, Some(Cause::SlotLost)) };
+        self.counts.add(outcome);
+        let ended = TaskEnded {
+            task_index: started.task_index,
+            attempt: started.attempt,
+            worker_id: started.worker_id,
+            pid: Some(started.pid),
+            started_at: Some(started.started_at),
+            wall_s: None,
+            outcome,
+            exit_code: None,
+            signal: None,
+            cause,
+            cause_evidence: cause.map(|_| Evidence::Probable),
+            error: None,
+            stderr_tail: None,
+            stdout_tail: None,
+            usage: Usage::default(),
+            results_json: None,
+        };
+        let attempt = self.attempt(in_flight, ended);
+        self.event(Timestamp::now(), EventBody::TaskFinished(Box::new(attempt)));
+    }
+
+    fn recalled(&mut self, task_index: i64) {
+        let Some(in_flight) = self.in_flight.remove(&task_index) else { return };
+        let cause = self.stop.as_ref().map_or(Cause::FarmTrouble, StopReason::cause);
+        self.pending(in_flight.task, cause);
+    }
+
+    fn pending(&mut self, task: Task, cause: Cause) {
+        self.counts.add(Outcome::Pending);
+        let attempt = pending_attempt(&self.session, task, cause);
+        self.event(Timestamp::now(), EventBody::TaskPending(Box::new(attempt)));
+    }
+
+    fn attempt(&self, in_flight: InFlight, ended: TaskEnded) -> Attempt {
+        let worker = self.plan.workers.iter().find(|worker| worker.id == ended.worker_id);
+        let cores = worker.and_then(|worker| worker.cores.clone());
+        let gpus = worker.map(|worker| worker.gpus.clone());
+        let count = |list: &Vec<i32>| i32::try_from(list.len()).unwrap_or(i32::MAX);
+        let usage = ended.usage;
+        Attempt {
+            attempt: ended.attempt,
+            outcome: ended.outcome,
+            exit_code: ended.exit_code,
+            signal: ended.signal,
+            cause: ended.cause,
+            cause_evidence: ended.cause_evidence,
+            error: ended.error,
+            stderr_tail: ended.stderr_tail,
+            stdout_tail: ended.stdout_tail,
+            host: Some(self.host()),
+            host_id: self.node.as_ref().map(|node| node.host_id),
+            worker_id: Some(ended.worker_id),
+            core_count: Some(cores.as_ref().map_or(self.plan.task_distribution.cores_per_task, count)),
+            gpu_count: gpus.as_ref().map(count),
+            cores,
+            gpus,
+            pid: ended.pid,
+            ready_at: Some(in_flight.ready_at),
+            started_at: ended.started_at,
+            finished_at: ended.started_at.zip(ended.wall_s).map(|(start, wall_s)| start.plus_seconds(wall_s)),
+            wait_s: ended.started_at.map(|start| start.seconds_since(in_flight.ready_at)),
+            wall_s: ended.wall_s,
+            user_s: usage.user_s,
+            system_s: usage.system_s,
+            max_process_rss_bytes: usage.max_process_rss_bytes,
+            rss_floor_bytes: usage.rss_floor_bytes,
+            max_tree_rss_bytes: usage.max_tree_rss_bytes,
+            sample_count: usage.sample_count,
+            minor_fault_count: usage.minor_fault_count,
+            major_fault_count: usage.major_fault_count,
+            voluntary_switch_count: usage.voluntary_switch_count,
+            involuntary_switch_count: usage.involuntary_switch_count,
+            storage_read_bytes: usage.storage_read_bytes,
+            storage_write_bytes: usage.storage_write_bytes,
+            syscall_read_bytes: usage.syscall_read_bytes,
+            syscall_write_bytes: usage.syscall_write_bytes,
+            read_call_count: usage.read_call_count,
+            write_call_count: usage.write_call_count,
+            stdout_bytes: usage.stdout_bytes,
+            stderr_bytes: usage.stderr_bytes,
+            leftover_process_count: usage.leftover_process_count,
+            results_json: ended.results_json,
+            ..empty_attempt(&self.session, in_flight.task)
+        }
+    }
+
+    fn host(&self) -> String {
+        self.node.as_ref().map(|node| node.host.clone()).unwrap_or_default()
+    }
+
+    fn event(&mut self, at: Timestamp, body: EventBody) {
+        self.output.events.push(Event { seq: self.seq, at, session: self.session.number, body });
+        self.seq += 1;
+    }
+
+    fn end_when_done(&mut self) {
+        if self.list_complete && self.ready.is_empty() && self.in_flight.is_empty() && !self.end_was_sent {
+            self.output.requests.push(Request::End);
+            self.end_was_sent = true;
+        }
+    }
+}
+
+fn pending_attempt(session: &Session, task: Task, cause: Cause) -> Attempt {
+    Attempt {
+        cause: Some(cause),
+        cause_evidence: Some(Evidence::Certain),
+        ..empty_attempt(session, task)
+    }
+}
+
+/// A task of which nothing is known yet.
+fn empty_attempt(session: &Session, task: Task) -> Attempt {
+    Attempt {
+        run_id: session.run_id.clone(),
+        session: session.number,
+        task_id: task.id,
+        task_index: task.index,
+        attempt: 0,
+        command: task.command,
+        command_hash: task.command_hash,
+        outcome: Outcome::Pending,
+        params_json: task.params_json,
+        ..Attempt::default()
+    }
+}
