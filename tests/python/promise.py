@@ -8,7 +8,7 @@ TEXTS = {
     "param_mesh", "params_json", "results_json",
 }  # fmt: skip
 INT32 = {
-    "session", "attempt", "attempt_count", "exit_code", "signal", "host_id", "worker_id",
+    "session", "attempt", "exit_code", "signal", "host_id", "worker_id",
     "core_count", "gpu_count", "gpu",
 }  # fmt: skip
 INT64 = {"task_index", "command_hash", "pid", "seq", "param_size", "result_steps"}

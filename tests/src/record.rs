@@ -152,10 +152,6 @@ impl Record {
 fn flat(mut task: Row) -> Row {
     let usage = task.remove("usage").unwrap_or_default();
     let mut figures = usage.as_object().expect("`usage` is an object").clone();
-    let time = |name: &str| task.get(name).and_then(Value::as_f64);
-    if let (Some(begin), Some(end)) = (time("launch_time"), time("finish_time")) {
-        figures.insert("wall_s".to_owned(), (end - begin).into());
-    }
     figures.extend(task);
     figures
 }

@@ -117,7 +117,9 @@ fn type_name(kind: &DataType) -> String {
         DataType::Float64 => "float64".to_owned(),
         DataType::Boolean => "bool".to_owned(),
         DataType::Utf8 => "utf8".to_owned(),
-        DataType::Dictionary(_, values) => format!("dict<{}>", type_name(values)),
+        DataType::Dictionary(keys, values) => {
+            format!("dictionary<{}, {}>", type_name(keys), type_name(values))
+        }
         DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) => format!("timestamp(us, {zone})"),
         DataType::List(item) => format!("list<{}>", type_name(item.data_type())),
         other => format!("({other})"),

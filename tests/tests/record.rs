@@ -1,7 +1,6 @@
 //! What a run leaves: the files, their formats, and what can be read while it goes on.
 
-use std::collections::BTreeSet;
-
+use ictasks_tests::programs::clone_root;
 use ictasks_tests::{FAILED, Record, SUCCEEDED, farm, wait_for};
 use serde_json::{Value, json};
 
@@ -21,36 +20,29 @@ fn files_of_a_run() {
 }
 
 #[test]
-fn columns_of_the_attempts() {
+fn columns_are_those_of_the_documentation() {
     let run = farm().tasks(["true"]).run().expect(SUCCEEDED);
-    let attempts = run.record.table("attempts").columns();
-    insta::assert_snapshot!(attempts.join("\n"), @"");
-    let tasks = run.record.table("tasks").columns();
-    assert_eq!(tasks[..attempts.len()], attempts);
-    assert_eq!(tasks[attempts.len()..], ["attempt_count int32", "total_wall_s float64"]);
-}
-
-#[test]
-fn columns_of_the_events() {
-    let run = farm().tasks(["true"]).run().expect(SUCCEEDED);
-    let names = |table: &str| -> Vec<String> {
-        let fields = run.record.table(table).schema.fields().clone();
-        fields.iter().map(|field| field.name().clone()).collect()
-    };
-    let events = names("events");
-    assert_eq!(events[..3], ["seq", "at", "kind"]);
-    assert_eq!(events[events.len() - 3..], ["memory_total_bytes", "clock_offset_s", "message"]);
-    let events: BTreeSet<String> = events.into_iter().collect();
-    for column in names("attempts") {
-        assert!(events.contains(&column), "`{column}` of attempts.parquet");
+    for name in ["attempts", "tasks", "events", "samples"] {
+        let documented = documented_columns(name);
+        assert!(documented.len() > 15, "{name}: {documented:?}");
+        assert_eq!(run.record.table(name).columns(), documented, "{name}");
     }
 }
 
-#[test]
-fn columns_of_the_samples() {
-    let run = farm().tasks(["true"]).run().expect(SUCCEEDED);
-    let samples = run.record.table("samples").columns();
-    insta::assert_snapshot!(samples.join("\n"), @"");
+/// The columns that the README of the recorder lists for a table, as [`ictasks_tests::table::Table::columns`] does.
+fn documented_columns(table: &str) -> Vec<String> {
+    let readme = clone_root().join("crates/ictasks-record/README.md");
+    let readme = std::fs::read_to_string(readme).expect("a README");
+    let (_, rest) = readme.split_once(&format!("<!-- columns of {table}:")).expect("a beginning");
+    let (part, _) = rest.split_once("<!-- end of").expect("an end");
+    let rows = part.lines().filter_map(|line| line.strip_prefix("| `"));
+    let named = rows.filter(|row| !row.starts_with("param_*") && !row.starts_with("result_*"));
+    let column = |row: &str| {
+        let mut cells = row.split(" | ");
+        let name = cells.next().unwrap_or("").trim_end_matches('`');
+        format!("{name} {}", cells.next().unwrap_or(""))
+    };
+    named.map(column).collect()
 }
 
 #[test]
@@ -117,7 +109,7 @@ fn a_task_file_has_the_fields_of_0_2_4_and_more() {
         let micros = row[column].as_f64().expect("a time");
         assert!((seconds * 1e6 - micros).abs() <= 1.0, "{field}");
     }
-    for field in ["pid", "host", "run_id", "cores", "worker_id", "host_id"] {
+    for field in ["pid", "host", "run_id", "cores", "worker_id", "host_id", "wall_s"] {
         assert_eq!(task.remove(field), row.get(field).cloned(), "{field}");
     }
     let usage = task.remove("usage").expect("a usage");
@@ -125,6 +117,7 @@ fn a_task_file_has_the_fields_of_0_2_4_and_more() {
     let expected = json!({
         "id": "0", "launch_cmd": "sh -c 'exit 3'", "state": "finished", "return_code": 3,
         "outcome": "failed", "attempt": 1, "exit_code": 3, "signal": null, "gpus": [],
+        "cause": null, "cause_evidence": null, "error": null,
     });
     assert_eq!(Value::Object(task), expected);
 }
