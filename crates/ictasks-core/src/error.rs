@@ -140,7 +140,12 @@ impl fmt::Display for InputErrors {
     }
 }
 
-impl std::error::Error for InputErrors {}
+impl std::error::Error for InputErrors {
+    /// The cause of the first; only a file that cannot be read has one, and then is the only one.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.errors.first().and_then(std::error::Error::source)
+    }
+}
 
 impl From<InputError> for InputErrors {
     fn from(error: InputError) -> Self {
