@@ -3,7 +3,7 @@
 //! - [`RunLock`]: the right to write into a run directory.
 //! - [`Existing`]: what an earlier run left there, and how to delete it.
 //! - [`Recorder`]: takes events and samples, keeps the journal, and at the end makes the tables.
-//! - [`RunFile`]: `run.json`.
+//! - [`RunFile`] is `run.json`.
 //! - [`read_journal`]: the rows of a run that is alive or was killed.
 //! - [`Table`]: the tables and their columns.
 //!

@@ -22,7 +22,7 @@ mod thread;
 use thread::RecorderThread;
 
 /// Events and samples that may wait for the thread. A sender waits when there are more.
-const CHANNEL_MESSAGES: usize = 4096;
+const CHANNEL_MESSAGES: usize = 2048;
 
 /// What a recorder needs to begin.
 #[derive(Debug)]

@@ -17,10 +17,10 @@ use crate::files::{Reserve, ReservedWriter, temporary};
 
 /// Rows a row group. A writer holds one row group and some hundred bytes for each column of
 /// each one before it, so neither small nor large groups keep the memory low.
-const ROW_GROUP_ROWS: usize = 32_768;
+const ROW_GROUP_ROWS: usize = 65_536;
 
 /// Bytes a page, before compression. Each column has a compressor that grows with its pages.
-const PAGE_BYTES: usize = 64 * 1024;
+const PAGE_BYTES: usize = 32 * 1024;
 
 /// What every file says of its run in its key-value metadata.
 #[derive(Clone, Debug)]

@@ -16,11 +16,11 @@ use crate::schema::{Table, part_schema};
 use crate::table_file::{FileFacts, TableFile};
 
 /// Rows a batch at most.
-pub(crate) const BATCH_ROWS: usize = 4096;
+pub(crate) const BATCH_ROWS: usize = 2048;
 
 /// Rows after which a part is finished. Small enough for the conversion to stay below the
 /// channel's patience, large enough for Parquet to pay.
-const PART_ROWS: usize = 16_384;
+const PART_ROWS: usize = 8192;
 
 /// The growing end of one table of the journal.
 pub(crate) struct LiveTable {

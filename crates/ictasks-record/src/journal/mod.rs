@@ -9,18 +9,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use arrow::datatypes::Schema;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::error::{AtPath, RecordError};
-use crate::schema::Table;
+use crate::schema::{Table, part_schema};
 
 pub(crate) mod live;
 pub(crate) mod stream;
 
 /// Rows a batch when parts are read.
-const BATCH_ROWS: usize = 4096;
+const BATCH_ROWS: usize = 2048;
 
 /// The journal's directory.
 pub(crate) fn journal_dir(run_dir: &Path) -> PathBuf {
@@ -85,6 +86,9 @@ fn part_name(name: &str, table: Table) -> Option<(u32, bool)> {
     Some((number.parse().ok()?, finished))
 }
 
+/// Takes the rows of a journal, batch by batch.
+pub(crate) type TakeBatch<'a> = &'a mut dyn FnMut(&RecordBatch) -> Result<(), RecordError>;
+
 /// Reads the rows of a table of the journal (events or samples) in order, with plain text
 /// instead of dictionaries, and hands them to `take`, batch by batch.
 ///
@@ -104,14 +108,60 @@ pub fn read_journal(
         if part.finished {
             read_finished(&part.path, only, take)?;
         } else {
-            let mut project = |batch: &RecordBatch| match only {
-                Some(names) => take(&batch.project(&positions(&batch.schema(), names))?),
-                None => take(batch),
-            };
+            let mut project = |batch: &RecordBatch| take(&project(batch, only)?);
             damages.extend(stream::read(&part.path, table.columns(), &mut project)?);
         }
     }
     Ok(damages)
+}
+
+fn project(batch: &RecordBatch, only: Option<&[&str]>) -> Result<RecordBatch, RecordError> {
+    Ok(match only {
+        Some(names) => batch.project(&positions(&batch.schema(), names))?,
+        None => batch.clone(),
+    })
+}
+
+/// A table of the journal that is read several times: a small one is read once and kept.
+pub(crate) struct JournalTable<'a> {
+    run_dir: &'a Path,
+    table: Table,
+    kept: Option<Vec<RecordBatch>>,
+    /// Of what was kept.
+    damages: Vec<Damage>,
+}
+
+impl<'a> JournalTable<'a> {
+    pub(crate) fn open(run_dir: &'a Path, table: Table) -> Result<Self, RecordError> {
+        let mut opened = Self { run_dir, table, kept: None, damages: Vec::new() };
+        // One live part and nothing else: then it is small, and reading it means checking it.
+        let small = matches!(&parts(&journal_dir(run_dir), table)?[..], [] | [Part { finished: false, .. }]);
+        if small {
+            let mut kept = Vec::new();
+            opened.damages = read_journal(run_dir, table, None, &mut |batch| {
+                kept.push(batch.clone());
+                Ok(())
+            })?;
+            // A batch costs time in every column, however small it is.
+            opened.kept = Some(vec![concat_batches(&part_schema(table.columns()), &kept)?]);
+        }
+        Ok(opened)
+    }
+
+    /// As [`read_journal`].
+    pub(crate) fn read(
+        &self,
+        only: Option<&[&str]>,
+        take: TakeBatch<'_>,
+    ) -> Result<Vec<Damage>, RecordError> {
+        let Some(kept) = &self.kept else {
+            return read_journal(self.run_dir, self.table, only, take);
+        };
+        for batch in kept {
+            take(&project(batch, only)?)?;
+        }
+        Ok(self.damages.clone())
+    }
 }
 
 fn positions(schema: &Schema, names: &[&str]) -> Vec<usize> {

@@ -46,11 +46,7 @@ pub(crate) fn read(
 ) -> Result<Option<Damage>, RecordError> {
     let file = File::open(path).at("open", path)?;
     let length = file.metadata().at("read", path)?.len();
-    let reader = Reader {
-        input: BufReader::new(file),
-        position: 0,
-        length,
-    };
+    let reader = Reader { input: BufReader::new(file), position: 0, length };
     read_from(reader, path, columns, take)
 }
 

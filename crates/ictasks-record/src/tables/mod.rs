@@ -17,7 +17,7 @@ use ictasks_core::event::EventKind;
 
 use crate::error::RecordError;
 use crate::files::Reserve;
-use crate::journal::{Damage, read_journal};
+use crate::journal::{Damage, JournalTable};
 use crate::manifest::OutcomeCounts;
 use crate::schema::{Categories, Table, data_type, field};
 use crate::table_file::{FileFacts, TableFile};
@@ -51,30 +51,36 @@ pub(crate) fn write(
     mut facts: FileFacts,
     reserve: Option<&Reserve>,
 ) -> Result<Tables, RecordError> {
-    let survey = Survey::make(run_dir)?;
+    let events = JournalTable::open(run_dir, Table::Events)?;
+    let samples = JournalTable::open(run_dir, Table::Samples)?;
+    let survey = Survey::make(&events)?;
     facts.last_seq = survey.last_seq;
-    let mut tables =
-        Tables { files: Vec::new(), outcomes: OutcomeCounts::default(), warnings: survey.warnings.clone() };
-    for table in Table::ALL {
-        let source = if table == Table::Samples { Table::Samples } else { Table::Events };
+    let write_one = |table: Table| {
         let path = run_dir.join(table.file_name());
-        let mut file = TableFile::create(&path, survey.schema(table), &facts, reserve)?;
-        let damages = read_journal(run_dir, source, None, &mut |batch| {
-            let rows = survey.rows(table, batch)?;
-            if rows.num_rows() == 0 {
-                return Ok(());
-            }
-            if table == Table::Tasks {
-                count_outcomes(&rows, &mut tables.outcomes);
-            }
-            file.write(&survey.convert(table, &rows, file.schema())?)
-        })?;
-        if table == Table::Samples {
-            tables.warnings.extend(damages.iter().map(warning));
+        let source = if table == Table::Samples { &samples } else { &events };
+        let file = TableFile::create(&path, survey.schema(table), &facts, reserve)?;
+        survey.write(table, source, file)
+    };
+    // One after the other: memory holds one row group of one table.
+    let written: Vec<Written> = Table::ALL.into_iter().map(write_one).collect::<Result<_, _>>()?;
+    let mut tables =
+        Tables { files: Vec::new(), outcomes: OutcomeCounts::default(), warnings: survey.warnings };
+    for (table, one) in Table::ALL.into_iter().zip(written) {
+        tables.files.push((table, one.file));
+        match table {
+            Table::Tasks => tables.outcomes = one.outcomes,
+            Table::Samples => tables.warnings.extend(one.damages.iter().map(warning)),
+            Table::Attempts | Table::Events => {}
         }
-        tables.files.push((table, file.close()?));
     }
     Ok(tables)
+}
+
+/// A table that has been written.
+struct Written {
+    file: File,
+    outcomes: OutcomeCounts,
+    damages: Vec<Damage>,
 }
 
 fn warning(damage: &Damage) -> String {
@@ -97,13 +103,13 @@ fn count_outcomes(rows: &RecordBatch, counts: &mut OutcomeCounts) {
 }
 
 impl Survey {
-    fn make(run_dir: &Path) -> Result<Self, RecordError> {
+    fn make(events: &JournalTable<'_>) -> Result<Self, RecordError> {
         let mut last_rows = LastRows::default();
         let mut params = NameFinder::new("params_json", "param_");
         let mut results = NameFinder::new("results_json", "result_");
         let mut last_seq = None;
         let columns = [&last::COLUMNS[..], &["params_json", "results_json"]].concat();
-        let damages = read_journal(run_dir, Table::Events, Some(&columns), &mut |batch| {
+        let damages = events.read(Some(&columns), &mut |batch| {
             last_rows.look(batch);
             look(batch, "params_json", &mut params);
             look(batch, "results_json", &mut results);
@@ -113,7 +119,7 @@ impl Survey {
             Ok(())
         })?;
         if last_rows.any_several() {
-            read_journal(run_dir, Table::Events, Some(&last::COLUMNS), &mut |batch| {
+            events.read(Some(&last::COLUMNS), &mut |batch| {
                 last_rows.compare(batch);
                 Ok(())
             })?;
@@ -143,6 +149,27 @@ impl Survey {
             }
         }
         Arc::new(Schema::new(fields))
+    }
+
+    /// Writes the rows of one table.
+    fn write(
+        &self,
+        table: Table,
+        source: &JournalTable<'_>,
+        mut file: TableFile,
+    ) -> Result<Written, RecordError> {
+        let mut outcomes = OutcomeCounts::default();
+        let damages = source.read(None, &mut |batch| {
+            let rows = self.rows(table, batch)?;
+            if rows.num_rows() == 0 {
+                return Ok(());
+            }
+            if table == Table::Tasks {
+                count_outcomes(&rows, &mut outcomes);
+            }
+            file.write(&self.convert(table, &rows, file.schema())?)
+        })?;
+        Ok(Written { file: file.close()?, outcomes, damages })
     }
 
     /// The rows of a batch of the journal that belong into the table.
