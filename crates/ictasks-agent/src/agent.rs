@@ -35,7 +35,15 @@ const LOST_GRACE: Duration = Duration::from_secs(1);
 /// # Errors
 /// What keeps it from starting. Once it has started, trouble goes to the coordinator.
 pub fn run() -> Result<(), AgentError> {
-    let quiet = [libc::SIGINT, libc::SIGTSTP, libc::SIGTERM, libc::SIGPIPE, libc::SIGHUP, libc::SIGTTIN, libc::SIGTTOU];
+    let quiet = [
+        libc::SIGINT,
+        libc::SIGTSTP,
+        libc::SIGTERM,
+        libc::SIGPIPE,
+        libc::SIGHUP,
+        libc::SIGTTIN,
+        libc::SIGTTOU,
+    ];
     sys::ignore_signals(&quiet);
     let input = sys::take_standard_stream(0).map_err(AgentError::system("take standard input"))?;
     let output = sys::take_standard_stream(1).map_err(AgentError::system("take standard output"))?;
@@ -92,13 +100,19 @@ struct Agent {
 }
 
 impl Agent {
-    fn start(setup: Setup, input: LineReader<std::fs::File>, output: SharedOutput) -> Result<Self, AgentError> {
+    fn start(
+        setup: Setup,
+        input: LineReader<std::fs::File>,
+        output: SharedOutput,
+    ) -> Result<Self, AgentError> {
         let host = host_name();
         check_pinning(&setup)?;
         let log = SlotLog::open(&setup.run_dir, &host, setup.host_id)
             .map_err(|source| AgentError::SlotLog { run_dir: setup.run_dir.clone(), source })?;
-        let (orders, order_receiver) = crate::queue::orders().map_err(AgentError::system("make the queue of orders"))?;
-        let (reply_sender, replies) = crate::queue::replies().map_err(AgentError::system("make the queue of replies"))?;
+        let (orders, order_receiver) =
+            crate::queue::orders().map_err(AgentError::system("make the queue of orders"))?;
+        let (reply_sender, replies) =
+            crate::queue::replies().map_err(AgentError::system("make the queue of replies"))?;
         let cells = sys::shared_memory::<SlotCell>(setup.workers.len())
             .map_err(AgentError::system("share memory with the slots"))?;
         let mut agent = Self {
@@ -261,7 +275,9 @@ impl Agent {
                 self.end_tasks(cause, Duration::try_from_secs_f64(grace_s).unwrap_or_default());
             }
             Ok(Request::End) => self.state = State::Ending,
-            Ok(Request::Run(_)) | Err(_) => self.trouble("the agent cannot understand the coordinator".to_owned()),
+            Ok(Request::Run(_)) | Err(_) => {
+                self.trouble("the agent cannot understand the coordinator".to_owned())
+            }
         }
     }
 
@@ -342,8 +358,10 @@ impl Agent {
             let Some(position) = self.slot_pids.iter().position(|pid| *pid == reaped.pid) else { continue };
             self.slot_pids.swap_remove(position);
             if self.orders.is_some() {
-                let how = sys::term_signal(reaped.status)
-                    .map_or_else(|| "ended by itself".to_owned(), |signal| format!("was killed by signal {signal}"));
+                let how = sys::term_signal(reaped.status).map_or_else(
+                    || "ended by itself".to_owned(),
+                    |signal| format!("was killed by signal {signal}"),
+                );
                 self.end_orphans();
                 self.trouble(format!("slot {} of the agent {how}", reaped.pid));
             }

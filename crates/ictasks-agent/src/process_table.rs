@@ -138,7 +138,8 @@ mod tests {
     #[test]
     fn a_name_with_brackets_and_spaces_does_not_confuse() {
         let stat = "71 (a) b (c) S 5 71 71 0 -1 4194304 90 0 1 0 7 3 2 1 20 0 4 0 999 123456 250 18446744073709551615 1";
-        let expected = Process { pid: 71, parent: 5, is_zombie: false, cpu_ticks: 13, thread_count: 4, rss_pages: 250 };
+        let expected =
+            Process { pid: 71, parent: 5, is_zombie: false, cpu_ticks: 13, thread_count: 4, rss_pages: 250 };
         assert_eq!(Process::parse(stat), Some(expected));
     }
 

@@ -10,8 +10,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use ictasks_core::protocol::{Reply, Request, TaskOrder};
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags, SocketType, recvmsg,
-    send, socketpair,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags, SocketType,
+    recvmsg, send, socketpair,
 };
 
 use crate::sys;
@@ -101,7 +101,8 @@ impl OrderReceiver {
     fn next(&mut self, flags: RecvFlags) -> io::Result<Option<TaskOrder>> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
-        let received = recvmsg(&self.socket, &mut [io::IoSliceMut::new(&mut self.buffer)], &mut control, flags)?;
+        let received =
+            recvmsg(&self.socket, &mut [io::IoSliceMut::new(&mut self.buffer)], &mut control, flags)?;
         if received.bytes == 0 {
             return Ok(None);
         }
@@ -188,7 +189,13 @@ mod tests {
     use super::*;
 
     fn order(command: String) -> TaskOrder {
-        TaskOrder { task_index: 3, task_id: "3".to_owned(), attempt: 1, command, environment: BTreeMap::new() }
+        TaskOrder {
+            task_index: 3,
+            task_id: "3".to_owned(),
+            attempt: 1,
+            command,
+            environment: BTreeMap::new(),
+        }
     }
 
     #[test]

@@ -116,7 +116,8 @@ impl Sampler {
         let mut due = Vec::new();
         for (index, (_, cell)) in self.watched.slots.iter().enumerate() {
             let Some(running) = cell.running() else { continue };
-            let seen = self.seen[index].get_or_insert(Seen { sequence: 0, due_ns: 0, at_ns: 0, cpu_ticks: 0 });
+            let seen =
+                self.seen[index].get_or_insert(Seen { sequence: 0, due_ns: 0, at_ns: 0, cpu_ticks: 0 });
             if seen.sequence != running.sequence {
                 let first_s = FIRST_AFTER_S.min(self.watched.interval_s);
                 *seen = Seen {
@@ -151,7 +152,8 @@ impl Sampler {
         // Time of processes that have been reaped meanwhile is missing from the sum: never below 0.
         let cpu_s = (cpu_ticks - seen.cpu_ticks).max(0) as f64 / self.ticks_per_s;
         let interval_s = interval_at_age(self.watched.interval_s, seconds(now_ns - started_ns));
-        self.seen[slot] = Some(Seen { due_ns: now_ns + nanoseconds(interval_s), at_ns: now_ns, cpu_ticks, ..seen });
+        self.seen[slot] =
+            Some(Seen { due_ns: now_ns + nanoseconds(interval_s), at_ns: now_ns, cpu_ticks, ..seen });
         Some(Sample {
             task_id: Some(task_id),
             attempt: Some(attempt),

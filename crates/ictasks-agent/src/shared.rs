@@ -64,7 +64,9 @@ impl SlotCell {
         for _ in 0..100_000 {
             let state = self.state.load(Ordering::Acquire);
             let free = state & LOCKED == 0;
-            if free && self.state.compare_exchange(state, state + 1, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            if free
+                && self.state.compare_exchange(state, state + 1, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+            {
                 break;
             }
             std::thread::yield_now();

@@ -86,6 +86,12 @@ pub enum Fault {
         /// Where it was first.
         first_line: u64,
     },
+    /// An id that came before on a stream, whose lines are not kept.
+    #[error("the id `{id}` was given before; each task needs its own")]
+    RepeatedId {
+        /// The id.
+        id: String,
+    },
     /// A line that is not text.
     #[error("is not UTF-8 (byte {byte} of the line); convert it, for instance with `iconv -t UTF-8`")]
     NotUtf8 {

@@ -70,7 +70,7 @@ impl Machine {
 }
 
 /// The machine's name as the kernel has it.
-pub(crate) fn host_name() -> String {
+pub fn host_name() -> String {
     fs::read_to_string("/proc/sys/kernel/hostname")
         .map(|name| name.trim().to_owned())
         .ok()

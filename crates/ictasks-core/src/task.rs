@@ -20,6 +20,8 @@ pub struct Task {
     pub environment: BTreeMap<String, String>,
     /// Its parameters as a JSON object of scalars, if it has any.
     pub params_json: Option<String>,
+    /// The line of the task list that it stands in; 0 for a task of a configuration.
+    pub line: u64,
 }
 
 impl Task {
@@ -47,6 +49,7 @@ impl Task {
             command_hash: command_hash(typed_command),
             environment: BTreeMap::new(),
             params_json: None,
+            line: 0,
         })
     }
 

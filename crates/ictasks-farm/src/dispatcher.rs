@@ -285,7 +285,8 @@ impl<'a> Dispatcher<'a> {
     fn hello(&mut self, node: NodeInfo) {
         if node.protocol_version != PROTOCOL_VERSION {
             let theirs = node.protocol_version;
-            let message = format!("the agent speaks version {theirs} of the protocol, not {PROTOCOL_VERSION}");
+            let message =
+                format!("the agent speaks version {theirs} of the protocol, not {PROTOCOL_VERSION}");
             self.stop(StopReason::Trouble(message));
         }
         self.event(node.at, EventBody::NodeJoined(node.clone()));
@@ -351,8 +352,11 @@ impl<'a> Dispatcher<'a> {
 
     /// A task that ran when its slot or agent was lost: how it ended is not known.
     fn lost(&mut self, in_flight: InFlight, started: &TaskStarted, node_was_lost: bool) {
-        let (outcome, cause) =
-            if node_was_lost { (Outcome::NodeLost, None) } else { (Outcome::Cancelled, Some(Cause::SlotLost)) };
+        let (outcome, cause) = if node_was_lost {
+            (Outcome::NodeLost, None)
+        } else {
+            (Outcome::Cancelled, Some(Cause::SlotLost))
+        };
         self.counts.add(outcome);
         let ended = TaskEnded {
             task_index: started.task_index,
@@ -459,11 +463,7 @@ impl<'a> Dispatcher<'a> {
 }
 
 fn pending_attempt(session: &Session, task: Task, cause: Cause) -> Attempt {
-    Attempt {
-        cause: Some(cause),
-        cause_evidence: Some(Evidence::Certain),
-        ..empty_attempt(session, task)
-    }
+    Attempt { cause: Some(cause), cause_evidence: Some(Evidence::Certain), ..empty_attempt(session, task) }
 }
 
 /// A task of which nothing is known yet.

@@ -21,7 +21,9 @@ pub enum FarmError {
         source: io::Error,
     },
     /// The agent is of another version.
-    #[error("work with the agent on `{host}`: it speaks version {theirs} of the protocol, this program version {ours}; install one version of both")]
+    #[error(
+        "work with the agent on `{host}`: it speaks version {theirs} of the protocol, this program version {ours}; install one version of both"
+    )]
     Version {
         /// Its host.
         host: String,

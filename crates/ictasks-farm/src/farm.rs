@@ -215,7 +215,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
             .split(|byte| *byte == b'\n')
             .filter(|line| !line.is_empty())
             .map(|line| {
-                serde_json::from_slice(line).map_err(|error| format!("the agent cannot be understood: {error}"))
+                serde_json::from_slice(line)
+                    .map_err(|error| format!("the agent cannot be understood: {error}"))
             })
             .collect()
     }

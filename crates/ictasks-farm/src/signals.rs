@@ -16,7 +16,8 @@ impl Signals {
     /// # Errors
     /// The kernel's.
     pub fn new() -> Result<Self, FarmError> {
-        let take = |kind| signal(kind).map_err(|source| FarmError::System { action: "take over signals", source });
+        let take =
+            |kind| signal(kind).map_err(|source| FarmError::System { action: "take over signals", source });
         Ok(Self { interrupt: take(SignalKind::interrupt())?, terminate: take(SignalKind::terminate())? })
     }
 

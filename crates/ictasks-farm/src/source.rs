@@ -40,20 +40,12 @@ pub fn read_ahead(mut source: TaskSource, run_dir: PathBuf) -> mpsc::Receiver<Ba
 
 /// The good tasks of a batch, and then what is wrong with the next one.
 fn checked(batch: Batch, seen: Option<&mut SeenIds>) -> Vec<Batch> {
-    let (tasks, Some(seen)) = (match batch {
-        Ok(tasks) => tasks,
-        Err(error) => return vec![Err(error)],
-    }, seen) else {
-        return Vec::new();
-    };
-    let mut good = Vec::with_capacity(tasks.len());
-    for task in tasks {
-        if let Some(error) = seen.refuse(&task) {
-            return vec![Ok(good), Err(error)];
-        }
-        good.push(task);
+    let (Ok(tasks), Some(seen)) = (&batch, seen) else { return vec![batch] };
+    let refused = tasks.iter().enumerate().find_map(|(position, task)| Some((position, seen.refuse(task)?)));
+    match refused {
+        None => vec![batch],
+        Some((position, error)) => vec![Ok(tasks[..position].to_vec()), Err(error)],
     }
-    vec![Ok(good)]
 }
 
 /// The ids that a stream has brought so far.
@@ -72,8 +64,8 @@ impl SeenIds {
     fn refuse(&mut self, task: &Task) -> Option<InputError> {
         let is_known = self.recent.contains(&task.id) || layout::task_file(&self.run_dir, &task.id).exists();
         if is_known {
-            let place = Place { file: "<stdin>".to_owned(), line: 0, column: 0 };
-            let fault = Fault::DuplicateId { id: task.id.clone(), first_line: 0 };
+            let place = Place { file: "<stdin>".to_owned(), line: task.line, column: 0 };
+            let fault = Fault::RepeatedId { id: task.id.clone() };
             return Some(InputError::At { place, fault });
         }
         if self.order.len() == REMEMBERED

@@ -1,2 +1,40 @@
-//! x
-fn main() {}
+//! `ictasks`: runs many small programs and records what happened to every one of them.
+//!
+//! - [`cli`]: what can be typed
+//! - [`taskfarm`]: the subcommand that runs tasks; [`input`] and [`dry_run`] are its parts
+//! - [`progress`], [`summary`]: what the user sees meanwhile and at the end
+//! - [`schema`]: the subcommand that prints the JSON schema of the configuration
+//! - [`console`]: the only code that prints
+//! - [`exit`]: exit codes
+
+mod cli;
+mod console;
+mod dry_run;
+mod exit;
+mod input;
+mod progress;
+mod schema;
+mod summary;
+mod tally;
+mod taskfarm;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+use console::Console;
+
+fn main() -> std::process::ExitCode {
+    let cli = Cli::parse();
+    let mut console = Console::new(cli.color, cli.verbosity());
+    let outcome = match &cli.command {
+        Command::Taskfarm(arguments) => taskfarm::run(arguments, &mut console),
+        Command::Schema => schema::run(&mut console),
+    };
+    match outcome {
+        Ok(code) => code.into(),
+        Err(failure) => {
+            console.error(&failure.message);
+            failure.code.into()
+        }
+    }
+}

@@ -7,7 +7,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use ictasks_core::protocol::Setup;
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, fstat, mkdirat, openat, renameat, renameat_with, unlinkat};
+use rustix::fs::{
+    AtFlags, Mode, OFlags, RenameFlags, fstat, mkdirat, openat, renameat, renameat_with, unlinkat,
+};
 use rustix::io::Errno;
 
 use crate::process_table::OwnIo;
@@ -52,15 +54,16 @@ impl TaskDirectory {
     pub fn create(run_dir: &OwnedFd, setup: &Setup, task_id: &str) -> Result<Self, DirectoryError> {
         let name = format!("task_{task_id}");
         let path = setup.run_dir.join(&name);
-        let error = |action, source: Errno| DirectoryError { action, path: path.clone(), source: source.into() };
+        let error =
+            |action, source: Errno| DirectoryError { action, path: path.clone(), source: source.into() };
         let is_new = match mkdirat(run_dir, &name, DIRECTORY_MODE) {
             Ok(()) => true,
             Err(Errno::EXIST) => false,
             Err(source) => return Err(error("make the directory", source)),
         };
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let descriptor =
-            openat(run_dir, &name, flags, Mode::empty()).map_err(|source| error("open the directory", source))?;
+        let descriptor = openat(run_dir, &name, flags, Mode::empty())
+            .map_err(|source| error("open the directory", source))?;
         let open = |name: &str| {
             open_output(descriptor.as_fd(), name).map_err(|source| error("make the output files", source))
         };
@@ -88,7 +91,8 @@ impl TaskDirectory {
 
     /// Makes it the current directory.
     pub fn enter(&self) -> Result<(), DirectoryError> {
-        rustix::process::fchdir(&self.descriptor).map_err(|source| self.error("enter the directory", source.into()))
+        rustix::process::fchdir(&self.descriptor)
+            .map_err(|source| self.error("enter the directory", source.into()))
     }
 
     /// An error about this directory.

@@ -43,8 +43,13 @@ impl Environment {
         if setup.cwd == WorkingDirectory::Submit {
             set("PWD", setup.submit_dir.clone().into());
         }
-        values.entry(b"OMP_NUM_THREADS".to_vec()).or_insert_with(|| setup.cores_per_task.to_string().into_bytes());
-        let base = values.into_iter().filter_map(|(name, value)| Some((name.clone(), pair(&name, &value)?))).collect();
+        values
+            .entry(b"OMP_NUM_THREADS".to_vec())
+            .or_insert_with(|| setup.cores_per_task.to_string().into_bytes());
+        let base = values
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.clone(), pair(&name, &value)?)))
+            .collect();
         Self { base }
     }
 
@@ -75,7 +80,8 @@ impl Environment {
 impl Variables<'_> {
     /// As `execve` wants them.
     pub fn pairs(&self) -> Vec<&CStr> {
-        let inherited = self.base.iter().filter(|(name, _)| !self.own.contains_key(*name)).map(|(_, pair)| pair);
+        let inherited =
+            self.base.iter().filter(|(name, _)| !self.own.contains_key(*name)).map(|(_, pair)| pair);
         inherited.chain(self.own.values()).map(CString::as_c_str).collect()
     }
 

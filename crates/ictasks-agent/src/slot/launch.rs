@@ -65,7 +65,9 @@ impl Launcher {
         };
         let attempt = Attempt { launcher: self, order, setup, variables, directory };
         match attempt.spawn(&words) {
-            Err(SpawnError::Exec(error)) if error.raw_os_error() == Some(libc::ENOEXEC) && setup.shell == Shell::Auto => {
+            Err(SpawnError::Exec(error))
+                if error.raw_os_error() == Some(libc::ENOEXEC) && setup.shell == Shell::Auto =>
+            {
                 attempt.spawn(&shell_words(&order.command))
             }
             other => other,
@@ -119,7 +121,9 @@ impl Attempt<'_> {
             return CString::new(program).map_err(|_| SpawnError::ZeroByte);
         }
         let mut not_executable = None;
-        for directory in self.variables.path().unwrap_or(b"/usr/local/bin:/usr/bin:/bin").split(|byte| *byte == b':') {
+        for directory in
+            self.variables.path().unwrap_or(b"/usr/local/bin:/usr/bin:/bin").split(|byte| *byte == b':')
+        {
             let directory: &[u8] = if directory.is_empty() { b"." } else { directory };
             let path = [directory, b"/", program.as_bytes()].concat();
             match rustix::fs::access(path.as_slice(), Access::EXEC_OK) {
@@ -142,8 +146,12 @@ impl Attempt<'_> {
             SpawnError::NotExecutable(path) => format!("`{}` is not executable: chmod +x it", path.display()),
             SpawnError::NotFound => format!("`{program}` was not found in PATH{}", self.correction(program)),
             SpawnError::Exec(error) => match error.raw_os_error() {
-                Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE) => return LaunchError::Farm(error),
-                Some(libc::ENOENT | libc::ENOTDIR) if program.contains('/') && Path::new(program).exists() => {
+                Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE) => {
+                    return LaunchError::Farm(error);
+                }
+                Some(libc::ENOENT | libc::ENOTDIR)
+                    if program.contains('/') && Path::new(program).exists() =>
+                {
                     format!("`{program}` cannot be started: the interpreter of its first line does not exist")
                 }
                 Some(libc::ENOENT | libc::ENOTDIR) => {
@@ -151,8 +159,12 @@ impl Attempt<'_> {
                 }
                 Some(libc::EACCES) if Path::new(program).is_dir() => format!("`{program}` is a directory"),
                 Some(libc::EACCES) => format!("`{program}` is not executable: chmod +x it"),
-                Some(libc::E2BIG) => "the command and its environment are longer than the kernel takes".to_owned(),
-                Some(libc::ENOEXEC) => format!("`{program}` is no program: its first line names no interpreter"),
+                Some(libc::E2BIG) => {
+                    "the command and its environment are longer than the kernel takes".to_owned()
+                }
+                Some(libc::ENOEXEC) => {
+                    format!("`{program}` is no program: its first line names no interpreter")
+                }
                 _ => format!("`{program}` cannot be started: {error}"),
             },
         };

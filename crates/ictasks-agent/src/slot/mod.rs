@@ -307,5 +307,13 @@ fn seconds(nanoseconds: i64) -> f64 {
 
 /// The signals that a task starts with in their default disposition.
 fn default_signals() -> Vec<i32> {
-    vec![libc::SIGPIPE, libc::SIGCHLD, libc::SIGINT, libc::SIGTSTP, libc::SIGTERM, libc::SIGTTIN, libc::SIGTTOU]
+    vec![
+        libc::SIGPIPE,
+        libc::SIGCHLD,
+        libc::SIGINT,
+        libc::SIGTSTP,
+        libc::SIGTERM,
+        libc::SIGTTIN,
+        libc::SIGTTOU,
+    ]
 }

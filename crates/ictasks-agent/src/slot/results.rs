@@ -13,7 +13,9 @@ pub fn read(directory: &TaskDirectory) -> Option<String> {
     let Ok(Value::Object(members)) = serde_json::from_slice(&bytes) else { return None };
     let scalars: Map<String, Value> = members
         .into_iter()
-        .filter(|(name, value)| is_column_name(name) && (value.is_boolean() || value.is_number() || value.is_string()))
+        .filter(|(name, value)| {
+            is_column_name(name) && (value.is_boolean() || value.is_number() || value.is_string())
+        })
         .collect();
     (!scalars.is_empty()).then(|| Value::Object(scalars).to_string())
 }

@@ -80,7 +80,7 @@ impl TaskReader {
                 let number = line.number;
                 match self.task_of(line) {
                     Ok(None) => {}
-                    Ok(Some(task)) => return Some(Ok((number, task))),
+                    Ok(Some(task)) => return Some(Ok((number, Task { line: number, ..task }))),
                     Err((column, fault)) => return Some(Err(self.at(number, column, fault))),
                 }
             } else if !waits {

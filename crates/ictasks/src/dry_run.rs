@@ -1,0 +1,122 @@
+//! `--dry-run`: what would happen.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use ictasks_core::command::Launch;
+use ictasks_core::config::notes_for_old_files;
+use ictasks_core::plan::Plan;
+use ictasks_core::protocol::Worker;
+use ictasks_core::task::Task;
+
+use crate::input::Input;
+
+/// Commands that are shown.
+const SHOWN_TASKS: usize = 5;
+/// Workers that are shown one by one.
+const SHOWN_WORKERS: usize = 16;
+/// Files a task leaves: its directory, task.json and two output files.
+const FILES_PER_TASK: u64 = 4;
+/// Above this many files the user should know.
+const MANY_FILES: u64 = 100_000;
+
+/// The text.
+pub fn describe(input: &Input, plan: &Plan) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write(&mut text, input, plan);
+    text
+}
+
+fn write(text: &mut String, input: &Input, plan: &Plan) -> std::fmt::Result {
+    let count = input.source.task_count();
+    match count {
+        Some(1) => writeln!(text, "1 task")?,
+        Some(count) => writeln!(text, "{count} tasks")?,
+        None => writeln!(text, "tasks are read from a stream: their number is not known")?,
+    }
+    writeln!(text, "run directory: {}", plan.run_dir.display())?;
+    for line in &plan.arithmetic {
+        writeln!(text, "{line}")?;
+    }
+    for worker in plan.workers.iter().take(SHOWN_WORKERS) {
+        writeln!(text, "  {}", describe_worker(worker))?;
+    }
+    if plan.workers.len() > SHOWN_WORKERS {
+        writeln!(text, "  and {} more", plan.workers.len() - SHOWN_WORKERS)?;
+    }
+    for task in input.first.iter().take(SHOWN_TASKS) {
+        writeln!(text, "task {}: {}", task.id, describe_launch(task, plan))?;
+    }
+    if let Some(missing) = input.first.first().and_then(|task| missing_program(task, plan)) {
+        writeln!(text, "warning: {missing}")?;
+    }
+    if let Some(count) = count {
+        let files = count.saturating_mul(FILES_PER_TASK);
+        writeln!(
+            text,
+            "the run makes {files} files and directories, {FILES_PER_TASK} a task, and 5 of the record"
+        )?;
+        if files > MANY_FILES {
+            writeln!(
+                text,
+                "warning: more than {MANY_FILES} files; shared file systems often limit their number"
+            )?;
+        }
+    }
+    for warning in &plan.warnings {
+        writeln!(text, "warning: {warning}")?;
+    }
+    for note in notes_for_old_files(&input.config) {
+        writeln!(text, "note: {note}")?;
+    }
+    Ok(())
+}
+
+fn describe_worker(worker: &Worker) -> String {
+    let list = |ids: &[i32]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let cpus = match &worker.cores {
+        Some(cores) => format!("CPUs {}", list(cores)),
+        None => "not pinned".to_owned(),
+    };
+    let gpus = if worker.gpus.is_empty() { String::new() } else { format!(", GPUs {}", list(&worker.gpus)) };
+    format!("worker {}: {cpus}{gpus}", worker.id)
+}
+
+fn describe_launch(task: &Task, plan: &Plan) -> String {
+    match Launch::of(&task.command, &plan.shell) {
+        Ok(Launch::Direct(words)) => format!("{words:?}, without a shell"),
+        Ok(Launch::Shell(words)) => format!("{words:?}"),
+        Err(error) => format!("cannot be started: {error}"),
+    }
+}
+
+/// What is missing if the first task's program does not exist.
+fn missing_program(task: &Task, plan: &Plan) -> Option<String> {
+    let (Launch::Direct(words) | Launch::Shell(words)) = Launch::of(&task.command, &plan.shell).ok()?;
+    let program = words.first()?;
+    let path = task.environment.get("PATH").or_else(|| plan.environment.get("PATH"));
+    let path = path.map(std::ffi::OsString::from).or_else(|| std::env::var_os("PATH")).unwrap_or_default();
+    let task_dir = plan.run_dir.join(ictasks_core::layout::task_directory(&task.id));
+    let exists = if program.contains('/') {
+        let base: &Path = match plan.cwd {
+            ictasks_core::protocol::WorkingDirectory::Task => &task_dir,
+            ictasks_core::protocol::WorkingDirectory::Submit => &plan.submit_dir,
+        };
+        base.join(program).is_file()
+    } else {
+        std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+    };
+    if exists {
+        return None;
+    }
+    let hint = if plan.submit_dir.join(program).is_file() {
+        format!(
+            "; a task runs in its own directory: write `%SUBMITDIR%/{}`",
+            program.trim_start_matches("./")
+        )
+    } else {
+        String::new()
+    };
+    Some(format!("the program `{program}` of task {} was not found{hint}", task.id))
+}

@@ -1,0 +1,72 @@
+//! What the user sees at the end: at most ten lines.
+
+use ictasks_core::attempt::Outcome;
+use ictasks_farm::{RunEnd, StopReason};
+
+use crate::exit::chain;
+use crate::progress::duration;
+use crate::tally::Tally;
+
+/// Outcomes in the order in which they are named.
+const ORDER: [Outcome; 9] = [
+    Outcome::Succeeded,
+    Outcome::Failed,
+    Outcome::Signaled,
+    Outcome::TimedOut,
+    Outcome::OutOfMemory,
+    Outcome::SpawnFailed,
+    Outcome::Cancelled,
+    Outcome::NodeLost,
+    Outcome::Pending,
+];
+
+/// The lines.
+pub fn lines(end: &RunEnd, tally: &Tally, run_dir: &std::path::Path) -> Vec<String> {
+    let mut lines = vec![counts(end), work(tally)];
+    if let Some(stop) = &end.stop {
+        lines.push(format!("stopped early: {}", stopped(stop)));
+    }
+    if !end.list_complete {
+        lines.push("the list was not read to its end: tasks beyond are not in the record".to_owned());
+    }
+    lines.extend(tally.first_failures.iter().map(|failure| format!("  {failure}")));
+    let more = tally.not_succeeded.saturating_sub(tally.first_failures.len() as u64);
+    if more > 0 && !tally.first_failures.is_empty() {
+        lines.push(format!("  and {more} more"));
+    }
+    lines.push(format!("record: {}", run_dir.join("tasks.parquet").display()));
+    lines
+}
+
+fn counts(end: &RunEnd) -> String {
+    let named: Vec<String> = ORDER
+        .iter()
+        .filter(|outcome| end.counts.of(**outcome) > 0 || **outcome == Outcome::Succeeded)
+        .map(|outcome| format!("{} {}", end.counts.of(*outcome), outcome.as_str().replace('_', " ")))
+        .collect();
+    let total = end.counts.total();
+    format!("{total} {}: {}", if total == 1 { "task" } else { "tasks" }, named.join(", "))
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn work(tally: &Tally) -> String {
+    let elapsed_s = tally.begun.elapsed().as_secs_f64().max(1e-9);
+    let rate = tally.done() as f64 / elapsed_s;
+    let occupancy = 100.0 * tally.core_seconds / (elapsed_s * f64::from(tally.cores.max(1)));
+    let cores = match tally.cores {
+        1 => "1 core".to_owned(),
+        cores => format!("{cores} cores"),
+    };
+    format!("{}, {rate:.1} tasks/s, {cores} occupied {occupancy:.0} % of the time", duration(elapsed_s))
+}
+
+fn stopped(stop: &StopReason) -> String {
+    match stop {
+        StopReason::Signal(2) => "interrupted (SIGINT)".to_owned(),
+        StopReason::Signal(15) => "interrupted (SIGTERM)".to_owned(),
+        StopReason::Signal(number) => format!("interrupted by signal {number}"),
+        StopReason::Input(error) => chain(error),
+        StopReason::Trouble(message) => message.clone(),
+        StopReason::Record(error) => format!("failed to {}", chain(error)),
+    }
+}

@@ -1,0 +1,104 @@
+//! What the user is told of a run, counted from its events.
+
+use std::time::Instant;
+
+use ictasks_core::attempt::{Attempt, Outcome};
+use ictasks_core::event::{Event, EventBody};
+
+use crate::console::harmless;
+
+/// Failures that the summary shows.
+const SHOWN_FAILURES: usize = 3;
+/// Longest line of a task's output in the summary, characters.
+const SHOWN_CHARACTERS: usize = 120;
+
+/// Counts of a run so far.
+#[derive(Debug)]
+pub struct Tally {
+    /// When the counting began.
+    pub begun: Instant,
+    /// Tasks in all, if known.
+    pub task_count: Option<u64>,
+    /// Ended with exit code 0.
+    pub succeeded: u64,
+    /// Ended otherwise.
+    pub not_succeeded: u64,
+    /// Running now.
+    pub running: u64,
+    /// Σ cores × wall time, seconds.
+    pub core_seconds: f64,
+    /// Cores of the nodes.
+    pub cores: i32,
+    /// The first that did not succeed, a line each.
+    pub first_failures: Vec<String>,
+}
+
+impl Tally {
+    /// At the start.
+    pub fn new(task_count: Option<u64>) -> Self {
+        Self {
+            begun: Instant::now(),
+            task_count,
+            succeeded: 0,
+            not_succeeded: 0,
+            running: 0,
+            core_seconds: 0.0,
+            cores: 0,
+            first_failures: Vec::new(),
+        }
+    }
+
+    /// Tasks that have ended.
+    pub const fn done(&self) -> u64 {
+        self.succeeded + self.not_succeeded
+    }
+
+    /// Counts one event.
+    pub fn count(&mut self, event: &Event) {
+        match &event.body {
+            EventBody::NodeJoined(node) => self.cores += node.core_count,
+            EventBody::TaskStarted { .. } => self.running += 1,
+            EventBody::TaskFinished(attempt) => self.finished(attempt),
+            _ => {}
+        }
+    }
+
+    fn finished(&mut self, attempt: &Attempt) {
+        if attempt.started_at.is_some() {
+            self.running = self.running.saturating_sub(1);
+        }
+        self.core_seconds += attempt.wall_s.unwrap_or(0.0) * f64::from(attempt.core_count.unwrap_or(0));
+        if attempt.outcome == Outcome::Succeeded {
+            self.succeeded += 1;
+            return;
+        }
+        self.not_succeeded += 1;
+        if attempt.outcome.is_failure() && self.first_failures.len() < SHOWN_FAILURES {
+            self.first_failures.push(describe(attempt));
+        }
+    }
+}
+
+/// One line about an attempt that failed: how, and what it said last.
+fn describe(attempt: &Attempt) -> String {
+    let how = match (attempt.outcome, attempt.exit_code, attempt.signal) {
+        (Outcome::SpawnFailed, _, _) => "could not be started".to_owned(),
+        (_, _, Some(signal)) => format!("was killed by signal {signal}"),
+        (_, Some(code), _) => format!("failed with exit code {code}"),
+        (outcome, None, None) => outcome.to_string(),
+    };
+    let said = attempt
+        .error
+        .as_deref()
+        .or_else(|| last_line(attempt.stderr_tail.as_deref()))
+        .or_else(|| last_line(attempt.stdout_tail.as_deref()))
+        .map(|line| harmless(line).chars().take(SHOWN_CHARACTERS).collect::<String>());
+    match said {
+        Some(said) => format!("task {} {how}: {said}", attempt.task_id),
+        None => format!("task {} {how}, without output", attempt.task_id),
+    }
+}
+
+fn last_line(text: Option<&str>) -> Option<&str> {
+    text?.lines().map(str::trim).rfind(|line| !line.is_empty())
+}
