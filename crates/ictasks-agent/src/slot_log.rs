@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use ictasks_core::column::Timestamp;
+use ictasks_core::layout;
 use serde::Serialize;
 
 /// A task is about to be started.
@@ -37,9 +38,9 @@ impl SlotLog {
     /// # Errors
     /// What the file system says.
     pub fn open(run_dir: &Path, host: &str, host_id: i32) -> io::Result<Self> {
-        let journal = run_dir.join("journal");
+        let journal = run_dir.join(layout::JOURNAL);
         std::fs::create_dir_all(&journal)?;
-        let path = journal.join(format!("agent-{host}-{host_id}.log"));
+        let path = journal.join(layout::agent_log(host, host_id));
         Ok(Self(OpenOptions::new().append(true).create(true).open(path)?))
     }
 

@@ -131,12 +131,6 @@ impl SignalSet {
             Self(set.assume_init())
         }
     }
-
-    /// Blocks the set's signals in this process.
-    pub fn block(&self) {
-        // SAFETY: the set is initialised; no old mask is asked for.
-        unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const self.0, std::ptr::null_mut()) };
-    }
 }
 
 /// A signal that was waited for.
@@ -203,7 +197,8 @@ pub fn send_descriptor(socket: BorrowedFd<'_>, bytes: &[u8], descriptor: Borrowe
     Ok(())
 }
 
-/// What the child of [`Spawner::spawn`] gets as standard input, output and error.
+/// What the child of [`Spawner::spawn`] gets as standard input, output and error. None of them
+/// may have the number 0, 1 or 2.
 pub struct Streams<'a> {
     /// Standard input.
     pub stdin: BorrowedFd<'a>,
@@ -213,33 +208,46 @@ pub struct Streams<'a> {
     pub stderr: BorrowedFd<'a>,
 }
 
-/// Starts processes: own process group, empty signal mask, default dispositions.
-pub struct Spawner(Box<libc::posix_spawnattr_t>);
+/// Starts processes: own process group, empty signal mask.
+///
+/// As `posix_spawn` does it, with a child that borrows this process's memory until it calls
+/// `execve`, but without its cost: glibc asks for the disposition of every signal and maps a new
+/// stack each time, some 150 system calls a process. A slot has only default dispositions
+/// ([`reset_signals`]) and its own stack for this.
+pub struct Spawner {
+    stack: Box<[MaybeUninit<StackLine>]>,
+}
+
+/// Keeps the stack aligned as every ABI wants it.
+#[repr(align(64))]
+struct StackLine {
+    _bytes: [u8; 64],
+}
+
+/// What the child needs, and where it says why it failed.
+struct ChildPlan {
+    program: *const c_char,
+    argv: *const *mut c_char,
+    envp: *const *mut c_char,
+    streams: [c_int; 3],
+    mask: libc::sigset_t,
+    error: c_int,
+}
 
 impl Spawner {
-    /// Prepares the attributes once; `defaults` are the signals whose disposition is reset.
-    pub fn new(defaults: &[i32]) -> Self {
-        let mut attributes = Box::new(MaybeUninit::<libc::posix_spawnattr_t>::uninit());
-        let pointer = attributes.as_mut_ptr();
-        let (none, defaults) = (SignalSet::of(&[]), SignalSet::of(defaults));
-        let flags = libc::POSIX_SPAWN_SETPGROUP | libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
-        // SAFETY: posix_spawnattr_init initialises the storage before anything else touches it.
-        unsafe {
-            libc::posix_spawnattr_init(pointer);
-            libc::posix_spawnattr_setflags(pointer, libc::c_short::try_from(flags).unwrap_or_default());
-            libc::posix_spawnattr_setpgroup(pointer, 0);
-            libc::posix_spawnattr_setsigmask(pointer, &raw const none.0);
-            libc::posix_spawnattr_setsigdefault(pointer, &raw const defaults.0);
-            Self(attributes.assume_init())
-        }
+    const STACK_LINES: usize = 64 * 1024 / size_of::<StackLine>();
+
+    /// With a stack for the children.
+    pub fn new() -> Self {
+        Self { stack: Box::new_uninit_slice(Self::STACK_LINES) }
     }
 
     /// Starts `program` with these arguments and environment.
     ///
     /// # Errors
-    /// The error of `fork` or `exec`, as `posix_spawn` reports it.
+    /// The error of `clone` or `execve`.
     pub fn spawn(
-        &self,
+        &mut self,
         program: &CStr,
         arguments: &[&CStr],
         environment: &[&CStr],
@@ -247,28 +255,64 @@ impl Spawner {
     ) -> io::Result<i32> {
         let argv = pointers(arguments);
         let envp = pointers(environment);
-        let mut actions = MaybeUninit::<libc::posix_spawn_file_actions_t>::uninit();
-        let mut pid = 0;
-        // SAFETY: the actions are initialised first and destroyed last; argv and envp end with a
-        // null pointer, and what they point to lives until the call returns.
-        let error = unsafe {
-            libc::posix_spawn_file_actions_init(actions.as_mut_ptr());
-            let streams = [&streams.stdin, &streams.stdout, &streams.stderr];
-            for (target, stream) in (0..).zip(streams) {
-                libc::posix_spawn_file_actions_adddup2(actions.as_mut_ptr(), stream.as_raw_fd(), target);
-            }
-            let error = libc::posix_spawn(
-                &raw mut pid,
-                program.as_ptr(),
-                actions.as_ptr(),
-                &raw const *self.0,
-                argv.as_ptr(),
-                envp.as_ptr(),
-            );
-            libc::posix_spawn_file_actions_destroy(actions.as_mut_ptr());
-            error
+        let mut plan = ChildPlan {
+            program: program.as_ptr(),
+            argv: argv.as_ptr(),
+            envp: envp.as_ptr(),
+            streams: [&streams.stdin, &streams.stdout, &streams.stderr].map(AsRawFd::as_raw_fd),
+            mask: SignalSet::of(&[]).0,
+            error: 0,
         };
-        if error == 0 { Ok(pid) } else { Err(io::Error::from_raw_os_error(error)) }
+        // SAFETY: with CLONE_VFORK this process sleeps until the child has called execve or _exit,
+        // so plan, argv, envp and stack outlive the child's use of them, and nothing else runs in
+        // the shared memory meanwhile. The stack grows down from its end. The child calls only
+        // async-signal-safe functions (see `child`).
+        let pid = unsafe {
+            let top = self.stack.as_mut_ptr_range().end;
+            let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+            check(libc::clone(child, top.cast(), flags, (&raw mut plan).cast()))?
+        };
+        // SAFETY: the child wrote it before it ended; the compiler must not assume the old value.
+        let error = unsafe { (&raw const plan.error).read_volatile() };
+        if error == 0 {
+            return Ok(pid);
+        }
+        // SAFETY: plain numbers; the child has ended and is reaped here, not as a task.
+        unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
+        Err(io::Error::from_raw_os_error(error))
+    }
+}
+
+/// The child between `clone` and `execve`.
+extern "C" fn child(plan: *mut libc::c_void) -> c_int {
+    let plan = plan.cast::<ChildPlan>();
+    // SAFETY: `plan` points to the ChildPlan of `spawn`, which nobody else uses meanwhile. Only
+    // system calls follow. errno is the parent's; it does not read it after clone has returned.
+    unsafe {
+        libc::setpgid(0, 0);
+        for (target, stream) in (0..).zip((*plan).streams) {
+            libc::dup2(stream, target);
+        }
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const (*plan).mask, std::ptr::null_mut());
+        libc::execve((*plan).program, (*plan).argv.cast(), (*plan).envp.cast());
+        let error = std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
+        (&raw mut (*plan).error).write_volatile(error);
+        libc::_exit(127);
+    }
+}
+
+/// Gives every signal its default disposition and blocks them all: so the process ignores them
+/// (but for SIGKILL and SIGSTOP), and what it starts begins with the defaults.
+pub fn reset_signals() {
+    for signal in 1..=libc::SIGRTMAX() {
+        // SAFETY: SIG_DFL is a valid disposition; for signals that have none this fails harmlessly.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    let mut all = MaybeUninit::uninit();
+    // SAFETY: sigfillset initialises the set before it is read.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_BLOCK, all.as_ptr(), std::ptr::null_mut());
     }
 }
 

@@ -20,3 +20,13 @@ pub fn task_directory(task_id: &str) -> String {
 pub fn task_file(run_dir: &Path, task_id: &str) -> PathBuf {
     run_dir.join(task_directory(task_id)).join(TASK_FILE)
 }
+
+/// Name of the slot log of an agent, in the journal.
+pub fn agent_log(host: &str, host_id: i32) -> String {
+    format!("agent-{host}-{host_id}.log")
+}
+
+/// Name of the file in the journal to which the first `task.json` of a slot's tasks is a link.
+pub fn slot_draft(host_id: i32, worker_id: i32) -> String {
+    format!("agent-{host_id}-slot-{worker_id}.json")
+}

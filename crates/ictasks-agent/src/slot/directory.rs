@@ -2,21 +2,21 @@
 //!
 //! The only module that knows where a task's files lie.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use ictasks_core::layout::{self, RESULTS_FILE, TASK_FILE};
 use ictasks_core::protocol::Setup;
 use rustix::fs::{
-    AtFlags, Mode, OFlags, RenameFlags, fstat, mkdirat, openat, renameat, renameat_with, unlinkat,
+    AtFlags, Mode, OFlags, RenameFlags, fstat, linkat, mkdirat, openat, renameat, renameat_with, unlinkat,
 };
 use rustix::io::Errno;
 
 use crate::process_table::OwnIo;
 
-const TASK_FILE: &str = "task.json";
 const TASK_FILE_NEW: &str = ".task.json.new";
-const RESULTS_FILE: &str = "result.json";
 const FILE_MODE: Mode = Mode::from_bits_truncate(0o666);
 const DIRECTORY_MODE: Mode = Mode::from_bits_truncate(0o777);
 
@@ -52,7 +52,7 @@ struct FileIdentity {
 impl TaskDirectory {
     /// Makes the directory (one that is there already is used) and its output files.
     pub fn create(run_dir: &OwnedFd, setup: &Setup, task_id: &str) -> Result<Self, DirectoryError> {
-        let name = format!("task_{task_id}");
+        let name = layout::task_directory(task_id);
         let path = setup.run_dir.join(&name);
         let error =
             |action, source: Errno| DirectoryError { action, path: path.clone(), source: source.into() };
@@ -100,15 +100,31 @@ impl TaskDirectory {
         DirectoryError { action, path: self.path.clone(), source }
     }
 
-    /// Replaces `task.json` as a whole: a reader sees the old document or the new one.
+    /// Writes the first `task.json` of an attempt, before its process starts.
     ///
-    /// Renaming over a file makes ext4 flush it at once, so an existing one is exchanged with the
-    /// new one and then removed.
-    pub fn write_task_file(&self, json: &[u8], own_io: &mut OwnIo) -> Result<(), DirectoryError> {
-        self.replace_task_file(json, own_io).map_err(|source| self.error("write task.json", source.into()))
+    /// It is a link to the slot's [`Draft`]; [`TaskDirectory::replace_task_file`] puts a file of
+    /// its own in its place. So each task makes one inode for `task.json` and deletes none, and
+    /// deleting is dear: ext4 searches around freshly deleted inodes for seconds.
+    pub fn draft_task_file(&self, draft: &Draft, json: &[u8]) -> Result<(), DirectoryError> {
+        let linked = draft.write(json).and_then(|()| {
+            linkat(&draft.journal, draft.name.as_str(), &self.descriptor, TASK_FILE, AtFlags::empty())
+        });
+        match linked {
+            Ok(()) => Ok(()),
+            // A file of an earlier attempt is there, or the file system has no links.
+            Err(_) => self.replace_task_file(json, &mut OwnIo::default()),
+        }
     }
 
-    fn replace_task_file(&self, json: &[u8], own_io: &mut OwnIo) -> Result<(), Errno> {
+    /// Replaces `task.json` as a whole: a reader sees the old document or the new one.
+    ///
+    /// Renaming over a file makes ext4 flush the new one at once, so they are exchanged and then
+    /// the old one is removed.
+    pub fn replace_task_file(&self, json: &[u8], own_io: &mut OwnIo) -> Result<(), DirectoryError> {
+        self.exchange_task_file(json, own_io).map_err(|source| self.error("write task.json", source.into()))
+    }
+
+    fn exchange_task_file(&self, json: &[u8], own_io: &mut OwnIo) -> Result<(), Errno> {
         let directory = self.descriptor.as_fd();
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file = match openat(directory, TASK_FILE_NEW, flags, FILE_MODE) {
@@ -165,6 +181,45 @@ impl TaskDirectory {
         let read = OwnIo::default().read(&file, &mut bytes).ok()?;
         bytes.truncate(read);
         Some(bytes)
+    }
+}
+
+/// A slot's file in the journal, to which the first `task.json` of each task is a link.
+///
+/// It is overwritten only while no task links to it. Its length never shrinks: a shorter document
+/// is filled up with line feeds, which JSON ignores.
+pub struct Draft {
+    journal: OwnedFd,
+    name: String,
+    file: OwnedFd,
+    length: Cell<usize>,
+}
+
+impl Draft {
+    /// Makes the file of worker `worker_id` of host `host_id`.
+    pub fn create(run_dir: &OwnedFd, host_id: i32, worker_id: i32) -> Result<Self, Errno> {
+        let journal = openat(run_dir, layout::JOURNAL, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let name = layout::slot_draft(host_id, worker_id);
+        let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = openat(&journal, name.as_str(), flags, FILE_MODE)?;
+        Ok(Self { journal, name, file, length: Cell::new(0) })
+    }
+
+    fn write(&self, json: &[u8]) -> Result<(), Errno> {
+        let mut bytes = json.to_vec();
+        bytes.resize(json.len().max(self.length.get()), b'\n');
+        let mut written = 0;
+        while written < bytes.len() {
+            written += rustix::io::pwrite(&self.file, &bytes[written..], written as u64)?;
+        }
+        self.length.set(bytes.len());
+        Ok(())
+    }
+
+    /// Removes it, when no more tasks come.
+    pub fn remove(&self) {
+        // The recorder removes what is left in the journal.
+        let _ = unlinkat(&self.journal, self.name.as_str(), AtFlags::empty());
     }
 }
 

@@ -1,5 +1,6 @@
 //! From a command to a process.
 
+use std::collections::HashMap;
 use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -19,6 +20,14 @@ use crate::sys::{self, Spawner, Streams};
 pub struct Launcher {
     spawner: Spawner,
     null: OwnedFd,
+    found: Found,
+}
+
+/// Where programs were found, as a shell remembers it: by name, for one value of `PATH`.
+#[derive(Default)]
+struct Found {
+    path: Vec<u8>,
+    programs: HashMap<String, CString>,
 }
 
 /// A process that was started.
@@ -45,39 +54,93 @@ impl Launcher {
     /// Prepares what all starts have in common.
     pub fn new() -> io::Result<Self> {
         let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(Self { spawner: Spawner::new(&super::default_signals()), null })
+        Ok(Self { spawner: Spawner::new(), null, found: Found::default() })
     }
 
     /// Starts the task's command in the current directory.
-    pub fn start(
-        &self,
-        order: &TaskOrder,
-        setup: &Setup,
-        variables: &Variables<'_>,
-        directory: &TaskDirectory,
-    ) -> Result<Started, LaunchError> {
-        let words = match Launch::of(&order.command, &setup.shell) {
-            Ok(Launch::Direct(words)) if setup.shell != Shell::Auto || variables.path().is_some() => words,
+    pub fn start(&mut self, task: &Starting<'_>) -> Result<Started, LaunchError> {
+        let (command, shell) = (&task.order.command, &task.setup.shell);
+        let words = match Launch::of(command, shell) {
+            Ok(Launch::Direct(words)) if *shell != Shell::Auto || task.variables.path().is_some() => words,
             // Without PATH every shell has a default of its own.
-            Ok(Launch::Direct(_)) => shell_words(&order.command),
+            Ok(Launch::Direct(_)) => shell_words(command),
             Ok(Launch::Shell(words)) => words,
             Err(error) => return Err(LaunchError::Task(error.to_string())),
         };
-        let attempt = Attempt { launcher: self, order, setup, variables, directory };
-        match attempt.spawn(&words) {
-            Err(SpawnError::Exec(error))
-                if error.raw_os_error() == Some(libc::ENOEXEC) && setup.shell == Shell::Auto =>
-            {
-                attempt.spawn(&shell_words(&order.command))
-            }
-            other => other,
+        let mut started = self.spawn(task, &words);
+        if matches!(&started, Err(SpawnError::Exec(error)) if error.raw_os_error() == Some(libc::ENOEXEC))
+            && *shell == Shell::Auto
+        {
+            started = self.spawn(task, &shell_words(command));
         }
-        .map_err(|error| attempt.explain(error, &words))
+        started.map_err(|error| task.explain(error, &words))
+    }
+
+    fn spawn(&mut self, task: &Starting<'_>, words: &[String]) -> Result<Started, SpawnError> {
+        let name = words.first().map_or("", String::as_str);
+        let program = self.find(task, name)?;
+        let words: Result<Vec<CString>, _> = words.iter().map(|word| CString::new(word.as_str())).collect();
+        let words = words.map_err(|_| SpawnError::ZeroByte)?;
+        let arguments: Vec<_> = words.iter().map(CString::as_c_str).collect();
+        let streams = Streams {
+            stdin: self.null.as_fd(),
+            stdout: task.directory.stdout(),
+            stderr: task.directory.stderr(),
+        };
+        let environment = task.variables.pairs();
+        let (at, monotonic_ns) = (Timestamp::now(), sys::monotonic_ns());
+        match self.spawner.spawn(&program, &arguments, &environment, &streams) {
+            Ok(pid) => Ok(Started { pid, at, monotonic_ns }),
+            Err(error) => {
+                // It may have moved since it was found.
+                self.found.programs.remove(name);
+                Err(SpawnError::Exec(error))
+            }
+        }
+    }
+
+    /// The file of a program, as `execvp` would find it with the task's `PATH`. What was found in
+    /// an absolute directory is remembered, as shells do.
+    fn find(&mut self, task: &Starting<'_>, program: &str) -> Result<CString, SpawnError> {
+        if program.contains('/') {
+            return CString::new(program).map_err(|_| SpawnError::ZeroByte);
+        }
+        let path = task.variables.path().unwrap_or(b"/usr/local/bin:/usr/bin:/bin");
+        if self.found.path != path {
+            self.found = Found { path: path.to_vec(), programs: HashMap::new() };
+        }
+        if let Some(file) = self.found.programs.get(program) {
+            return Ok(file.clone());
+        }
+        let file = search(path, program)?;
+        if file.as_bytes().starts_with(b"/") {
+            self.found.programs.insert(program.to_owned(), file.clone());
+        }
+        Ok(file)
     }
 }
 
 fn shell_words(command: &str) -> Vec<String> {
     vec!["/bin/sh".to_owned(), "-c".to_owned(), command.to_owned()]
+}
+
+/// The first executable file of this name in the directories of `path`.
+fn search(path: &[u8], program: &str) -> Result<CString, SpawnError> {
+    let mut not_executable = None;
+    for directory in path.split(|byte| *byte == b':') {
+        let directory: &[u8] = if directory.is_empty() { b"." } else { directory };
+        let file = [directory, b"/", program.as_bytes()].concat();
+        match rustix::fs::access(file.as_slice(), Access::EXEC_OK) {
+            Ok(()) if is_file(&file) => return CString::new(file).map_err(|_| SpawnError::ZeroByte),
+            Err(rustix::io::Errno::ACCESS) if is_file(&file) => {
+                not_executable.get_or_insert(file);
+            }
+            _ => {}
+        }
+    }
+    Err(not_executable.map_or(SpawnError::NotFound, |file| {
+        SpawnError::NotExecutable(PathBuf::from(OsStr::from_bytes(&file)))
+    }))
 }
 
 enum SpawnError {
@@ -87,58 +150,19 @@ enum SpawnError {
     Exec(io::Error),
 }
 
-struct Attempt<'a> {
-    launcher: &'a Launcher,
-    order: &'a TaskOrder,
-    setup: &'a Setup,
-    variables: &'a Variables<'a>,
-    directory: &'a TaskDirectory,
+/// A task that is to be started.
+pub struct Starting<'a> {
+    /// What it is.
+    pub order: &'a TaskOrder,
+    /// What holds for every task.
+    pub setup: &'a Setup,
+    /// Its environment.
+    pub variables: &'a Variables<'a>,
+    /// Where its output goes.
+    pub directory: &'a TaskDirectory,
 }
 
-impl Attempt<'_> {
-    fn spawn(&self, words: &[String]) -> Result<Started, SpawnError> {
-        let program = self.find(words.first().map_or("", String::as_str))?;
-        let words: Result<Vec<CString>, _> = words.iter().map(|word| CString::new(word.as_str())).collect();
-        let words = words.map_err(|_| SpawnError::ZeroByte)?;
-        let arguments: Vec<_> = words.iter().map(CString::as_c_str).collect();
-        let streams = Streams {
-            stdin: self.launcher.null.as_fd(),
-            stdout: self.directory.stdout(),
-            stderr: self.directory.stderr(),
-        };
-        let environment = self.variables.pairs();
-        let (at, monotonic_ns) = (Timestamp::now(), sys::monotonic_ns());
-        self.launcher
-            .spawner
-            .spawn(&program, &arguments, &environment, &streams)
-            .map(|pid| Started { pid, at, monotonic_ns })
-            .map_err(SpawnError::Exec)
-    }
-
-    /// The file of a program, as `execvp` would find it with the task's `PATH`.
-    fn find(&self, program: &str) -> Result<CString, SpawnError> {
-        if program.contains('/') {
-            return CString::new(program).map_err(|_| SpawnError::ZeroByte);
-        }
-        let mut not_executable = None;
-        for directory in
-            self.variables.path().unwrap_or(b"/usr/local/bin:/usr/bin:/bin").split(|byte| *byte == b':')
-        {
-            let directory: &[u8] = if directory.is_empty() { b"." } else { directory };
-            let path = [directory, b"/", program.as_bytes()].concat();
-            match rustix::fs::access(path.as_slice(), Access::EXEC_OK) {
-                Ok(()) if is_file(&path) => return CString::new(path).map_err(|_| SpawnError::ZeroByte),
-                Err(rustix::io::Errno::ACCESS) if is_file(&path) => {
-                    not_executable.get_or_insert(path);
-                }
-                _ => {}
-            }
-        }
-        Err(not_executable.map_or(SpawnError::NotFound, |path| {
-            SpawnError::NotExecutable(PathBuf::from(OsStr::from_bytes(&path)))
-        }))
-    }
-
+impl Starting<'_> {
     fn explain(&self, error: SpawnError, words: &[String]) -> LaunchError {
         let program = words.first().map_or("", String::as_str);
         let reason = match error {

@@ -33,10 +33,10 @@ use crate::queue::{OrderReceiver, ReplySender};
 use crate::shared::SlotCell;
 use crate::slot_log::{Begun, SlotLog};
 use crate::sys;
-use directory::TaskDirectory;
+use directory::{Draft, TaskDirectory};
 use environment::Environment;
 use io_account::IoAccount;
-use launch::{Launcher, Started};
+use launch::{Launcher, Started, Starting};
 use task_file::TaskFile;
 use tree::{EndRequest, Tree, TreeEnd};
 
@@ -75,12 +75,17 @@ struct Slot {
     launcher: Launcher,
     io_account: IoAccount,
     run_dir: OwnedFd,
+    draft: Draft,
 }
 
 /// Works until no more orders can come. Called in the forked process; returns its exit code.
 pub fn run(parts: SlotParts) -> i32 {
     match Slot::prepare(parts) {
-        Ok(mut slot) => slot.work(),
+        Ok(mut slot) => {
+            let code = slot.work();
+            slot.draft.remove();
+            code
+        }
         Err((replies, error)) => {
             let message = format!("a slot cannot work: {error}");
             // Where even this cannot be sent, the agent sees the slot end.
@@ -93,17 +98,17 @@ pub fn run(parts: SlotParts) -> i32 {
 impl Slot {
     fn prepare(parts: SlotParts) -> Result<Self, (ReplySender, std::io::Error)> {
         match Self::open(&parts) {
-            Ok((run_dir, launcher)) => {
+            Ok((run_dir, launcher, draft)) => {
                 let environment = Environment::new(&parts.setup, &parts.worker);
-                Ok(Self { environment, launcher, io_account: IoAccount::open(), run_dir, parts })
+                Ok(Self { environment, launcher, io_account: IoAccount::open(), run_dir, draft, parts })
             }
             Err(error) => Err((parts.replies, error)),
         }
     }
 
-    fn open(parts: &SlotParts) -> std::io::Result<(OwnedFd, Launcher)> {
+    fn open(parts: &SlotParts) -> std::io::Result<(OwnedFd, Launcher, Draft)> {
         sys::become_subreaper()?;
-        tree::block_signals();
+        sys::reset_signals();
         sys::signal_on_parent_death(tree::PARENT_DIED)?;
         rustix::process::setpgid(None, None)?;
         if let Some(cores) = &parts.worker.cores {
@@ -114,7 +119,8 @@ impl Slot {
         }
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
         let run_dir = rustix::fs::open(&parts.setup.run_dir, flags, Mode::empty())?;
-        Ok((run_dir, Launcher::new()?))
+        let draft = Draft::create(&run_dir, parts.setup.host_id, parts.worker.id)?;
+        Ok((run_dir, Launcher::new()?, draft))
     }
 
     fn work(&mut self) -> i32 {
@@ -159,7 +165,7 @@ impl Slot {
         let setup = &self.parts.setup;
         let directory = TaskDirectory::create(&self.run_dir, setup, &order.task_id)?;
         let mut task_file = TaskFile::new(&self.parts, order);
-        directory.write_task_file(&task_file.to_json(), &mut OwnIo::default())?;
+        directory.draft_task_file(&self.draft, &task_file.to_json())?;
         let begun = Begun {
             task_index: order.task_index,
             task_id: &order.task_id,
@@ -174,7 +180,9 @@ impl Slot {
         }
         self.parts.cell.begin(&order.task_id, order.attempt);
         let variables = self.environment.of_task(&self.parts.setup, order, directory.path());
-        let started = self.launcher.start(order, &self.parts.setup, &variables, &directory);
+        let setup = &self.parts.setup;
+        let starting = Starting { order, setup, variables: &variables, directory: &directory };
+        let started = self.launcher.start(&starting);
         let mut ended = match started {
             Ok(started) => self.follow(order, &started, &directory, &mut task_file),
             Err(launch::LaunchError::Farm(error)) => {
@@ -213,7 +221,7 @@ impl Slot {
             // Without a listener the signal of its death ends the task.
             let _ = self.parts.replies.send(&Reply::Started(told));
             // The last writing, at the end, reports trouble; this one would only repeat it.
-            let _ = directory.write_task_file(&task_file.to_json(), &mut own_io);
+            let _ = directory.replace_task_file(&task_file.to_json(), &mut own_io);
             tree.wait(&mut own_io);
         }
         let after = self.io_account.read();
@@ -276,7 +284,7 @@ impl Slot {
             ended.stderr_tail = directory.stderr_tail(TAIL_BYTES);
         }
         task_file.ended(ended);
-        if let Err(error) = directory.write_task_file(&task_file.to_json(), &mut OwnIo::default()) {
+        if let Err(error) = directory.replace_task_file(&task_file.to_json(), &mut OwnIo::default()) {
             let _ = self.parts.replies.send(&Reply::Trouble { message: error.to_string() });
         }
     }
@@ -303,17 +311,4 @@ fn judge(end: &TreeEnd) -> Judged {
 #[allow(clippy::cast_precision_loss)]
 fn seconds(nanoseconds: i64) -> f64 {
     nanoseconds as f64 / 1e9
-}
-
-/// The signals that a task starts with in their default disposition.
-fn default_signals() -> Vec<i32> {
-    vec![
-        libc::SIGPIPE,
-        libc::SIGCHLD,
-        libc::SIGINT,
-        libc::SIGTSTP,
-        libc::SIGTERM,
-        libc::SIGTTIN,
-        libc::SIGTTOU,
-    ]
 }

@@ -62,11 +62,6 @@ fn waited_signals() -> SignalSet {
     SignalSet::of(&[libc::SIGCHLD, END_TASK, PARENT_DIED])
 }
 
-/// Blocks the signals that a slot waits for; once, at its start.
-pub fn block_signals() {
-    waited_signals().block();
-}
-
 /// Where the ending of a tree stands.
 #[derive(Clone, Copy, Debug)]
 enum Phase {

@@ -270,7 +270,7 @@ fn remove_journal(run_dir: &Path) -> Result<(), RecordError> {
         let entry = entry.at("read", &directory)?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with("agent-") && name.ends_with(".log") {
+        if name.starts_with("agent-") {
             remove_if_there(&entry.path())?;
         }
     }
