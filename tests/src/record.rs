@@ -114,9 +114,13 @@ impl Record {
         self.only("events", |row| row["kind"] == kind && row["task_id"] == id)
     }
 
-    /// The values of a column, in the order of the rows.
+    /// The values of a column: of tasks and attempts in the order of the task list, of others in
+    /// the order of the rows.
     pub fn column(&self, table: &str, column: &str) -> Vec<Value> {
-        let rows = self.table(table).rows;
+        let mut rows = self.table(table).rows;
+        if ["tasks", "attempts"].contains(&table) {
+            rows.sort_by_key(|row| row["task_index"].as_i64());
+        }
         rows.into_iter().map(|mut row| row.remove(column).unwrap_or_default()).collect()
     }
 

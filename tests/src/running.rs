@@ -143,6 +143,12 @@ impl Finished {
         crate::farm::in_directory(self.directory)
     }
 
+    /// What it wrote to standard error, with `[TMP]` for the test's own directory.
+    pub fn said(&self) -> String {
+        let directory = self.directory.path().to_string_lossy();
+        self.stderr.replace(directory.as_ref(), "[TMP]")
+    }
+
     /// Snapshot settings under which what differs from run to run reads the same: directories,
     /// times, durations, rates.
     pub fn settings(&self) -> Settings {
@@ -153,7 +159,7 @@ impl Finished {
         settings.add_filter(r"\b\d+(\.\d+)? ?(ms|s|min|h)\b", "[TIME]");
         settings.add_filter(r"\b\d[\d,]*(\.\d+)? ?(tasks/s|/s)", "[RATE]");
         settings.add_filter(r"\b\d+(\.\d+)? ?%", "[SHARE]");
-        settings.add_filter(r"\b\d+(\.\d+)? (B|kB|KiB|MiB|bytes)\b", "[SIZE]");
+        settings.add_filter(r"\(\d+(\.\d+)? [kKM]?i?(B|bytes)\)", "([SIZE])");
         settings
     }
 }

@@ -88,7 +88,8 @@ fn the_events_tell_the_run_in_order() {
 #[test]
 fn the_other_tables_follow_from_the_events() {
     let run = farm().tasks(["true", "false", "sh -c 'kill $$'", "nope"]).run().expect(FAILED);
-    let attempts = run.record.table("attempts").rows;
+    let mut attempts = run.record.table("attempts").rows;
+    attempts.sort_by_key(|attempt| attempt["task_index"].as_i64());
     let mut events = run.record.table("events").rows;
     events.retain(|event| event["kind"] == "task_finished");
     events.sort_by_key(|event| event["task_index"].as_i64());
@@ -165,7 +166,45 @@ fn the_run_file_says_who_where_when_and_how() {
     assert_eq!(session["plan"]["task_distribution"]["cores_per_task"], 1);
     let arguments = session["arguments"].as_array().expect("a list").clone();
     assert!(arguments.contains(&json!("--config")), "{arguments:?}");
-    run.settings().bind(|| insta::assert_snapshot!(keys(&Value::Object(file), 2), @""));
+    run.settings().bind(|| {
+        insta::assert_snapshot!(keys(&Value::Object(file), 2), @"
+    format_version
+    version
+    run_id
+    job_id
+    labels
+      season
+    state
+    list_complete
+    updated_at
+    totals
+      tasks
+      outcomes
+      attempts
+      attempt_outcomes
+      wall_s
+    sessions
+      session
+      arguments
+      plan
+      submit_dir
+      host
+      pid
+      hosts
+      began_at
+      ended_at
+      how_it_ended
+      exit_code
+      warnings
+      user
+      git_commit
+      loaded_modules
+      conda_env
+      conda_prefix
+      virtual_env
+      slurm
+    ")
+    });
 }
 
 /// The keys of an object and of the objects in it, a line each, indented.

@@ -3,8 +3,9 @@
 use std::fs;
 
 use ictasks_tests::programs::subject;
+use ictasks_tests::table::Row;
 use ictasks_tests::{
-    BAD_INPUT, FAILED, INTERRUPTED, NO_RECORD, SUCCEEDED, TERMINATED, farm, process_exists, wait_for,
+    BAD_INPUT, FAILED, INTERRUPTED, NO_RECORD, Record, SUCCEEDED, TERMINATED, farm, process_exists, wait_for,
 };
 use serde_json::json;
 
@@ -19,7 +20,7 @@ fn a_task_runs_in_its_directory_with_no_input_and_files_for_output() {
     assert_eq!(run.record.stdout("0"), format!("{}\n0\n", directory.display()));
     assert_eq!(run.record.read("0", "task_stderr.txt"), "problem\n");
     let names = run.record.task_names("0");
-    assert_eq!(names, ["gpu_ids.txt", "task.json", "task_stderr.txt", "task_stdout.txt"]);
+    assert_eq!(names, ["task.json", "task_stderr.txt", "task_stdout.txt"]);
 }
 
 #[test]
@@ -84,12 +85,22 @@ fn the_environment_is_the_farms_then_the_runs_then_the_tasks() {
 }
 
 #[test]
-fn tasks_start_with_default_signals() {
-    let run = farm().tasks(["grep -E Sig(Blk|Ign) /proc/self/status"]).run().expect(SUCCEEDED);
-    assert_eq!(
-        run.record.stdout("0").replace('\t', " "),
-        "SigBlk: 0000000000000000\nSigIgn: 0000000000000000\n"
-    );
+fn tasks_start_with_the_signals_that_the_farm_was_started_with() {
+    let run = farm().tasks(["cat /proc/self/status"]).run().expect(SUCCEEDED);
+    let task = run.record.stdout("0");
+    assert_eq!(signals(&task, "SigBlk"), 0);
+    let own = fs::read_to_string("/proc/self/status").expect("read /proc");
+    // A test executable ignores SIGPIPE; a task must not, nor SIGCHLD.
+    let default = |signal: i32| 1 << (signal - 1);
+    let inherited = signals(&own, "SigIgn") & !default(libc::SIGPIPE) & !default(libc::SIGCHLD);
+    assert_eq!(format!("{:x}", signals(&task, "SigIgn")), format!("{inherited:x}"));
+}
+
+/// A set of signals in a `/proc/PID/status`, without those that the C library keeps for itself.
+fn signals(status: &str, name: &str) -> u64 {
+    let line = status.lines().find(|line| line.starts_with(name)).expect("a line");
+    let digits = line.rsplit('\t').next().expect("a set");
+    u64::from_str_radix(digits, 16).expect("a set in hexadecimal") & 0x7fff_ffff
 }
 
 #[test]
@@ -101,7 +112,11 @@ fn a_program_that_cannot_be_started_is_a_failure_of_its_task_alone() {
     assert_eq!(outcomes, ["spawn_failed", "succeeded", "spawn_failed", "spawn_failed"]);
     let errors = run.record.column("tasks", "error");
     let errors = [&errors[0], &errors[2], &errors[3]].map(|error| error.as_str().unwrap_or("-"));
-    run.settings().bind(|| insta::assert_snapshot!(errors.join("\n"), @""));
+    run.settings().bind(|| insta::assert_snapshot!(errors.join("\n"), @"
+    `no-such-program` was not found in PATH
+    `./notes.txt` does not exist
+    `./tool.sh` does not exist (a task runs in its own directory); it is there in the directory that the farm was started in: write `%SUBMITDIR%/tool.sh 3`
+    "));
     for source in run.record.sources("0") {
         assert!(source.get("exit_code").is_null() && source.get("pid").is_null());
     }
@@ -169,30 +184,56 @@ fn a_record_that_cannot_be_kept_is_exit_code_3() {
     let task = "mkdir -p $ICTASKS_RUN_DIR/tasks.parquet/in-the-way";
     let run = farm().tasks([task]).run().expect(NO_RECORD);
     assert!(!run.record.journal().is_empty(), "what was recorded is still there");
-    run.settings().bind(|| insta::assert_snapshot!(run.stderr, @""));
+    run.settings().bind(|| {
+        insta::assert_snapshot!(run.stderr, @"
+    1 task: 1 succeeded
+    [TIME], [RATE], 2 cores occupied [SHARE] of the time
+    record: [TMP]/run/tasks.parquet
+    error: failed to put in place `[TMP]/run/tasks.parquet`: Is a directory (os error 21)
+      what was recorded so far is in `[TMP]/run/journal`
+    ")
+    });
 }
 
 #[test]
-fn an_interrupt_ends_what_runs_and_keeps_the_record() {
-    for (signal, code) in [(libc::SIGINT, INTERRUPTED), (libc::SIGTERM, TERMINATED)] {
-        let stubborn = does("stubborn pid");
-        let run = farm().workers(1).tasks(["true", &stubborn, "true"]).start();
-        let pidfile = run.record.task_directory("1").join("pid");
-        let pid = wait_for("the second task", || fs::read_to_string(&pidfile).ok());
-        run.signal(signal);
-        let run = run.wait().expect(code);
-        let outcomes = run.record.column("tasks", "outcome");
-        assert_eq!(outcomes, ["succeeded", "cancelled", "pending"]);
-        let causes = run.record.column("tasks", "cause");
-        assert_eq!(causes, [json!(null), json!("interrupted"), json!("interrupted")]);
-        let pending = run.record.task("2");
-        for column in ["exit_code", "signal", "started_at", "finished_at", "wall_s", "pid"] {
-            assert!(pending[column].is_null(), "`{column}` of a task that never ran");
-        }
-        assert_eq!(pending["attempt"], 0);
-        assert!(!process_exists(pid.parse().expect("a process id")));
-        assert!(!run.record.names().contains(&"journal".to_owned()));
+fn sigterm_lets_tasks_end_and_keeps_the_record() {
+    let save = "trap \"echo saved > checkpoint; exit 0\" TERM";
+    let task = format!("sh -c '{save}; echo > ready; while :; do sleep 0.02; done'");
+    let run = farm().workers(1).tasks(["true", &task, "true"]).start();
+    let ready = run.record.task_directory("1").join("ready");
+    wait_for("the second task", || ready.exists().then_some(()));
+    run.signal(libc::SIGTERM);
+    let run = run.wait().expect(TERMINATED);
+    assert_eq!(run.record.read("1", "checkpoint"), "saved\n");
+    ended_early(&run.record);
+}
+
+#[test]
+fn a_second_interrupt_ends_stubborn_tasks_at_once() {
+    let run = farm().workers(1).tasks(["true", &does("stubborn pid"), "true"]).start();
+    let pidfile = run.record.task_directory("1").join("pid");
+    let pid = wait_for("the second task", || fs::read_to_string(&pidfile).ok());
+    run.signal(libc::SIGINT);
+    let is_stop = |event: &Row| event["kind"] == "stop_requested";
+    wait_for("the stop in the journal", || run.record.journal().into_iter().find(is_stop));
+    run.signal(libc::SIGINT);
+    let run = run.wait().expect(INTERRUPTED);
+    ended_early(&run.record);
+    assert!(!process_exists(pid.parse().expect("a process id")));
+}
+
+/// Asserts the record of three tasks of which the second was running when the run was ended.
+fn ended_early(record: &Record) {
+    assert_eq!(record.column("tasks", "outcome"), ["succeeded", "cancelled", "pending"]);
+    let causes = record.column("tasks", "cause");
+    assert_eq!(causes, [json!(null), json!("interrupted"), json!("interrupted")]);
+    let pending = record.task("2");
+    for column in ["exit_code", "signal", "started_at", "finished_at", "wall_s", "pid"] {
+        assert!(pending[column].is_null(), "`{column}` of a task that never ran");
     }
+    assert_eq!(pending["attempt"], 0);
+    assert!(!record.names().contains(&"journal".to_owned()));
+    assert_eq!(record.run_json()["state"], "interrupted");
 }
 
 #[test]
@@ -200,13 +241,14 @@ fn nothing_runs_on_when_the_farm_is_killed() {
     let run = farm().tasks([does("stubborn pid")]).start();
     let pidfile = run.record.task_directory("0").join("pid");
     let pid = wait_for("the task", || fs::read_to_string(&pidfile).ok());
+    let is_start = |event: &Row| event["kind"] == "task_started";
+    wait_for("its start in the journal", || run.record.journal().into_iter().find(is_start));
     run.signal(libc::SIGKILL);
     let pid = pid.parse().expect("a process id");
     wait_for("the end of the task", || (!process_exists(pid)).then_some(()));
     let run = run.wait();
     assert_eq!(run.signal, Some(libc::SIGKILL));
-    let events = run.record.journal();
-    assert!(events.iter().any(|event| event["kind"] == "task_started"), "the journal is readable");
+    assert!(run.record.journal().iter().any(is_start), "the journal is still readable");
 }
 
 #[test]
@@ -216,7 +258,15 @@ fn a_run_directory_with_a_record_is_refused() {
     let run = run.again().tasks(["echo second"]).run().expect(BAD_INPUT);
     assert_eq!(run.record.run_json(), before);
     assert_eq!(run.record.stdout("0"), "");
-    run.settings().bind(|| insta::assert_snapshot!(run.stderr, @""));
+    let ready = "taskfarm --tasklist tasks.txt --run-dir run --workers 2 --overwrite";
+    assert!(run.stderr.contains(ready), "a command to paste: {}", run.stderr);
+    run.settings().bind(|| {
+        insta::assert_snapshot!(run.stderr, @"
+    error: `[TMP]/run` holds the record of the run `run` (finished, 1 tasks)
+      to delete that record and run again:  add --overwrite
+      to keep it and run elsewhere:         add --run-dir OTHER_DIRECTORY
+    ")
+    });
 }
 
 #[test]
@@ -226,7 +276,14 @@ fn overwrite_deletes_the_record_and_keeps_what_tasks_made() {
     assert_eq!(run.record.stdout("0"), "data\n");
     assert!(!run.record.task_directory("1").exists(), "the record of the old run is gone");
     assert_eq!(run.record.table("tasks").rows.len(), 1);
-    run.settings().bind(|| insta::assert_snapshot!(run.stderr, @""));
+    run.settings().bind(|| {
+        insta::assert_snapshot!(run.stderr, @"
+    overwrite: deleted 11 files ([SIZE]) and 1 empty task directories of the earlier run
+    1 task: 1 succeeded
+    [TIME], [RATE], 2 cores occupied [SHARE] of the time
+    record: [TMP]/run/tasks.parquet
+    ")
+    });
 }
 
 #[test]
@@ -235,5 +292,13 @@ fn the_end_is_summed_up_on_standard_error() {
     let run = farm().tasks(tasks).workers(1).run().expect(FAILED);
     assert_eq!(run.stdout, "");
     assert!(run.stderr.lines().count() <= 10, "{}", run.stderr);
-    run.settings().bind(|| insta::assert_snapshot!(run.stderr, @""));
+    run.settings().bind(|| {
+        insta::assert_snapshot!(run.stderr, @"
+    3 tasks: 1 succeeded, 1 failed, 1 spawn failed
+    [TIME], [RATE], 1 core occupied [SHARE] of the time
+      task 1 failed with exit code 3: no such mesh
+      task 2 could not be started: `no-such-program` was not found in PATH
+    record: [TMP]/run/tasks.parquet
+    ")
+    });
 }
