@@ -138,6 +138,10 @@ impl fmt::Display for InputErrors {
         for (position, error) in self.errors.iter().enumerate() {
             let separator = if position > 0 { "\n" } else { "" };
             write!(f, "{separator}{error}")?;
+            // There is no `source()` of several errors.
+            if let Some(source) = std::error::Error::source(error) {
+                write!(f, ": {source}")?;
+            }
         }
         if self.more {
             f.write_str("\nmore follow")?;

@@ -95,9 +95,13 @@ impl Plan {
         let run_dir = command_line.run_dir.as_deref().unwrap_or(&submit_dir);
         let run_dir = absolute(&submit_dir, run_dir);
         let job_id = config.job_id.clone().filter(|job_id| !job_id.is_empty());
-        let shares = Shares::of(&config.task_distribution, command_line.workers, machine)?;
+        let mut shares = Shares::of(&config.task_distribution, command_line.workers, machine)?;
         let mut warnings = config.warnings();
         let workers = workers(&shares, machine, &mut warnings);
+        if machine.limiting_quota().is_some() {
+            let line = "workers are not pinned: the cgroup's quota may be spent on any CPU";
+            shares.arithmetic.push(line.to_owned());
+        }
         let name =
             |typed: &Option<String>, default: &str| typed.clone().unwrap_or_else(|| default.to_owned());
         Ok(Self {

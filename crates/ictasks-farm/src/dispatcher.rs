@@ -3,6 +3,9 @@
 //! Pure: requests, events and decisions come out of what goes in, and nothing here waits, reads or
 //! writes. [`farm`](crate::farm) connects it with the world; the tests need no process.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use ictasks_core::attempt::{Attempt, Cause, Evidence, Outcome, Usage};

@@ -8,17 +8,21 @@ use crate::protocol::Worker;
 pub(super) fn workers(shares: &Shares, machine: &Machine, warnings: &mut Vec<String>) -> Vec<Worker> {
     let count = usize::try_from(shares.worker_count).unwrap_or(0);
     let size = usize::try_from(shares.distribution.cores_per_task).unwrap_or(1);
-    let cpus = by_cores(shares, machine).or_else(|| one_after_the_other(count, size, machine));
+    let quota = machine.limiting_quota();
+    let cpus = match quota {
+        // Other containers of the host would be pinned to the same first CPUs.
+        Some(_) => None,
+        None => by_cores(shares, machine).or_else(|| one_after_the_other(count, size, machine)),
+    };
     let (workers, cores) = (count, count_of(size, "core"));
     let logical = machine.logical_cpu_count();
-    if cpus.is_none() {
+    if cpus.is_none() && quota.is_none() {
         warnings.push(format!(
             "{workers} workers of {cores} are more than the {logical} CPUs of this machine: tasks \
              share CPUs and are not pinned"
         ));
-    } else if let Some(quota) = machine
-        .limiting_quota()
-        .filter(|&quota| usize::try_from(quota).is_ok_and(|quota| count * size > quota))
+    } else if let Some(quota) =
+        quota.filter(|&quota| usize::try_from(quota).is_ok_and(|quota| count * size > quota))
     {
         warnings.push(format!(
             "{workers} workers of {cores} are more than the cgroup's quota of {quota} CPUs: tasks \

@@ -84,8 +84,13 @@ fn a_quota_below_the_mask_counts() {
     let mut machine = machine(&[2; 32]);
     machine.cpu_quota = Some(2.5);
     let plan = plan_of("", None, &machine).unwrap();
-    assert_eq!(cpus(&plan), [[0], [1]]);
+    assert_eq!(plan.workers.len(), 2);
+    assert!(plan.workers.iter().all(|worker| worker.cores.is_none()));
     assert_eq!(plan.arithmetic[0], "cores_per_node: 2, since the cgroup's quota is 2.5 of 64 CPUs");
+    assert_eq!(
+        plan.arithmetic.last().unwrap(),
+        "workers are not pinned: the cgroup's quota may be spent on any CPU"
+    );
     machine.cpu_quota = Some(0.2);
     assert_eq!(plan_of("", None, &machine).unwrap().workers.len(), 1);
     let plan = plan_of("", Some(4), &machine).unwrap();
@@ -257,6 +262,7 @@ proptest! {
                 prop_assert!(gpu < plan.task_distribution.gpus_per_node && gpus.insert(gpu));
             }
         }
-        prop_assert_eq!(pinned, plan.workers.len() * usize::try_from(plan.task_distribution.cores_per_task).unwrap() <= known.len());
+        let fits = plan.workers.len() * usize::try_from(plan.task_distribution.cores_per_task).unwrap() <= known.len();
+        prop_assert_eq!(pinned, fits && machine.limiting_quota().is_none());
     }
 }
