@@ -4,10 +4,12 @@
 //! - [`taskfarm`]: the subcommand that runs tasks; [`input`] and [`dry_run`] are its parts
 //! - [`progress`], [`summary`]: what the user sees meanwhile and at the end
 //! - [`schema`]: the subcommand that prints the JSON schema of the configuration
+//! - [`command_line`]: the typed command again, changed, for messages
 //! - [`console`]: the only code that prints
 //! - [`exit`]: exit codes
 
 mod cli;
+mod command_line;
 mod console;
 mod dry_run;
 mod exit;

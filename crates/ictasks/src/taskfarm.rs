@@ -17,7 +17,7 @@ use crate::exit::{ExitCode, Failure, chain};
 use crate::input::Input;
 use crate::progress::Progress;
 use crate::tally::Tally;
-use crate::{dry_run, summary};
+use crate::{command_line, dry_run, summary};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -92,9 +92,11 @@ fn refused(existing: &Existing, plan: &Plan) -> Failure {
             format!("`{directory}` holds tasks of an earlier run (for instance `{example}`)")
         }
     };
+    let command = command_line::typed();
+    let elsewhere = command_line::with_run_dir(&plan.run_dir);
     Failure::input(format!(
-        "{what}\n  to delete that record and run again:  add --overwrite\n  \
-         to keep it and run elsewhere:         add --run-dir OTHER_DIRECTORY"
+        "{what}\n  to delete that record and run again:  {command} --overwrite\n  \
+         to keep it and run elsewhere:         {elsewhere}"
     ))
 }
 
