@@ -76,7 +76,7 @@ impl Running {
     /// Waits for the program's end.
     ///
     /// # Panics
-    /// If it does not end within three minutes.
+    /// If it does not end within ten minutes.
     pub fn wait(mut self) -> Finished {
         drop(self.child.stdin.take());
         let status = wait_for("the end of ictasks", || self.child.try_wait().expect("wait for ictasks"));

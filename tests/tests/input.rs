@@ -215,6 +215,17 @@ fn a_dry_run_shows_what_would_happen_and_makes_nothing() {
 }
 
 #[test]
+fn a_dry_run_warns_of_a_missing_program_and_of_many_files() {
+    let list = format!("./model 1\n{}", "true\n".repeat(30_000));
+    let run = farm().list(list).args(["--dry-run"]).run().expect(SUCCEEDED);
+    let warnings = run.stdout.lines().filter(|line| line.starts_with("warning"));
+    insta::assert_snapshot!(warnings.collect::<Vec<_>>().join("\n"), @"
+    warning: the program `./model` of task 0 was not found
+    warning: more than 100000 files; shared file systems often limit their number
+    ");
+}
+
+#[test]
 fn the_schema_of_the_yaml_file_is_json() {
     let run = farm().command(["schema"]).run().expect(SUCCEEDED);
     let schema: Value = serde_json::from_str(&run.stdout).expect("JSON");

@@ -1,7 +1,7 @@
 //! What a run leaves: the files, their formats, and what can be read while it goes on.
 
 use ictasks_tests::programs::clone_root;
-use ictasks_tests::{FAILED, Record, SUCCEEDED, farm, wait_for};
+use ictasks_tests::{BAD_INPUT, FAILED, Record, SUCCEEDED, farm, wait_for};
 use serde_json::{Value, json};
 
 #[test]
@@ -43,6 +43,32 @@ fn documented_columns(table: &str) -> Vec<String> {
         format!("{name} {}", cells.next().unwrap_or(""))
     };
     named.map(column).collect()
+}
+
+#[test]
+fn samples_can_be_left_out() {
+    let yaml = "sample_interval: 0\ntasks: [{launch_cmd: sleep 0.3}]\n";
+    let run = farm().yaml(yaml).run().expect(SUCCEEDED);
+    assert_eq!(run.record.table("samples").rows.len(), 0);
+    let row = run.record.task("0");
+    assert_eq!((&row["sample_count"], &row["max_tree_rss_bytes"]), (&json!(0), &Value::Null));
+}
+
+#[test]
+fn a_run_directory_has_one_writer() {
+    let mut first = farm().open_stdin().start();
+    first.write_line("true");
+    wait_for("the journal", || (!first.record.journal().is_empty()).then_some(()));
+    for option in ["--progress=none", "--overwrite"] {
+        let run_dir = first.record.directory().to_str().expect("a path in UTF-8");
+        let command = ["taskfarm", "--tasklist", "tasks.txt", "--run-dir", run_dir, option];
+        let second = farm().file("tasks.txt", "true\n").command(command).run().expect(BAD_INPUT);
+        let process = format!("process {} on ", first.pid());
+        assert!(second.stderr.contains(&process), "{}", second.stderr);
+    }
+    first.close_stdin();
+    let first = first.wait().expect(SUCCEEDED);
+    assert_eq!(first.record.table("tasks").rows.len(), 1);
 }
 
 #[test]

@@ -302,3 +302,16 @@ fn the_end_is_summed_up_on_standard_error() {
     ")
     });
 }
+
+#[test]
+fn many_failures_are_summed_up_in_few_lines() {
+    let run = farm().tasks((1..=30).map(|code| format!("exit {code}"))).run().expect(FAILED);
+    assert!(run.stderr.lines().count() <= 10, "{}", run.stderr);
+    assert!(run.stderr.contains("and 27 more"), "{}", run.stderr);
+}
+
+#[test]
+fn quiet_says_nothing() {
+    let run = farm().tasks(["false"]).args(["-q"]).run().expect(FAILED);
+    assert_eq!(run.stderr, "");
+}
