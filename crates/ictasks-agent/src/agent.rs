@@ -5,16 +5,16 @@
 //! slots do not need it to go on, they take their next task from the queue themselves.
 
 use std::collections::VecDeque;
-use std::io::{self, Read};
+use std::io;
 use std::time::Duration;
 
 use ictasks_core::attempt::Cause;
-use ictasks_core::column::Timestamp;
-use ictasks_core::protocol::{NodeInfo, PROTOCOL_VERSION, RUN_PREFIX, Reply, Request, Setup};
+use ictasks_core::protocol::{PROTOCOL_VERSION, RUN_PREFIX, Reply, Request, Setup};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::error::AgentError;
 use crate::lines::LineReader;
+use crate::node_info;
 use crate::output::SharedOutput;
 use crate::queue::{OrderReceiver, OrderSender, Received, ReplyReceiver, ReplySender};
 use crate::sampler::{self, Watched};
@@ -105,7 +105,7 @@ impl Agent {
         input: LineReader<std::fs::File>,
         output: SharedOutput,
     ) -> Result<Self, AgentError> {
-        let host = host_name();
+        let host = node_info::host_name();
         check_pinning(&setup)?;
         let log = SlotLog::open(&setup.run_dir, &host, setup.host_id)
             .map_err(|source| AgentError::SlotLog { run_dir: setup.run_dir.clone(), source })?;
@@ -132,7 +132,7 @@ impl Agent {
             agent = agent.fork_slot(parts)?;
         }
         drop(reply_sender);
-        agent.say_hello(&setup, &host);
+        agent.send(&Reply::Hello(node_info::of_host(&setup, &host)));
         agent.start_sampler(&setup, host, cells);
         Ok(agent)
     }
@@ -169,25 +169,6 @@ impl Agent {
             Fork::Parent(pid) => self.slot_pids.push(pid),
         }
         Ok(self)
-    }
-
-    fn say_hello(&mut self, setup: &Setup, host: &str) {
-        let held: usize = setup.workers.iter().filter_map(|worker| worker.cores.as_ref()).map(Vec::len).sum();
-        let usable = std::thread::available_parallelism().map_or(1, usize::from);
-        let gpus: usize = setup.workers.iter().map(|worker| worker.gpus.len()).sum();
-        let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
-        let hello = NodeInfo {
-            protocol_version: PROTOCOL_VERSION,
-            host: host.to_owned(),
-            host_id: setup.host_id,
-            pid: std::process::id().into(),
-            core_count: count(if held > 0 { held } else { usable }),
-            gpu_count: count(gpus),
-            memory_total_bytes: memory_total_bytes(),
-            cpu_model: cpu_model(),
-            at: Timestamp::now(),
-        };
-        self.send(&Reply::Hello(hello));
     }
 
     fn start_sampler(&self, setup: &Setup, host: String, cells: &'static [SlotCell]) {
@@ -412,23 +393,4 @@ fn check_pinning(setup: &Setup) -> Result<(), AgentError> {
     }
     rustix::thread::sched_setaffinity(None, &before)
         .map_err(|error| AgentError::system("restore its own CPUs")(error.into()))
-}
-
-fn host_name() -> String {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    if name.is_empty() { "localhost".to_owned() } else { name.replace('/', "_") }
-}
-
-fn memory_total_bytes() -> Option<i64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let kib = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    kib.trim().strip_suffix(" kB")?.trim().parse::<i64>().ok().map(|kib| kib * 1024)
-}
-
-fn cpu_model() -> Option<String> {
-    let mut head = [0; 4096];
-    let length = std::fs::File::open("/proc/cpuinfo").ok()?.read(&mut head).ok()?;
-    let text = String::from_utf8_lossy(&head[..length]);
-    let line = text.lines().find(|line| line.starts_with("model name"))?;
-    Some(line.split_once(':')?.1.trim().to_owned())
 }

@@ -16,6 +16,7 @@ pub mod agent;
 mod error;
 pub mod gpu;
 mod lines;
+mod node_info;
 mod output;
 mod process_table;
 mod queue;

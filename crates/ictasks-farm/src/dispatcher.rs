@@ -3,6 +3,7 @@
 //! Pure: requests, events and decisions come out of what goes in, and nothing here waits, reads or
 //! writes. [`farm`](crate::farm) connects it with the world; the tests need no process.
 
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -348,7 +349,7 @@ impl<'a> Dispatcher<'a> {
             self.window.learn(wall_s);
         }
         self.counts.add(ended.outcome);
-        let attempt = self.attempt(in_flight, ended);
+        let attempt = self.row(in_flight, ended);
         let at = attempt.finished_at.unwrap_or_else(Timestamp::now);
         self.event(at, EventBody::TaskFinished(Box::new(attempt)));
     }
@@ -379,7 +380,7 @@ impl<'a> Dispatcher<'a> {
             usage: Usage::default(),
             results_json: None,
         };
-        let attempt = self.attempt(in_flight, ended);
+        let attempt = self.row(in_flight, ended);
         self.event(Timestamp::now(), EventBody::TaskFinished(Box::new(attempt)));
     }
 
@@ -391,61 +392,12 @@ impl<'a> Dispatcher<'a> {
 
     fn pending(&mut self, task: Task, cause: Cause) {
         self.counts.add(Outcome::Pending);
-        let attempt = pending_attempt(&self.session, task, cause);
+        let attempt = rows::pending(&self.session, task, cause);
         self.event(Timestamp::now(), EventBody::TaskPending(Box::new(attempt)));
     }
 
-    fn attempt(&self, in_flight: InFlight, ended: TaskEnded) -> Attempt {
-        let worker = self.plan.workers.iter().find(|worker| worker.id == ended.worker_id);
-        let cores = worker.and_then(|worker| worker.cores.clone());
-        let gpus = worker.map(|worker| worker.gpus.clone());
-        let count = |list: &Vec<i32>| i32::try_from(list.len()).unwrap_or(i32::MAX);
-        let usage = ended.usage;
-        Attempt {
-            attempt: ended.attempt,
-            outcome: ended.outcome,
-            exit_code: ended.exit_code,
-            signal: ended.signal,
-            cause: ended.cause,
-            cause_evidence: ended.cause_evidence,
-            error: ended.error,
-            stderr_tail: ended.stderr_tail,
-            stdout_tail: ended.stdout_tail,
-            host: Some(self.host()),
-            host_id: self.node.as_ref().map(|node| node.host_id),
-            worker_id: Some(ended.worker_id),
-            core_count: Some(cores.as_ref().map_or(self.plan.task_distribution.cores_per_task, count)),
-            gpu_count: gpus.as_ref().map(count),
-            cores,
-            gpus,
-            pid: ended.pid,
-            ready_at: Some(in_flight.ready_at),
-            started_at: ended.started_at,
-            finished_at: ended.started_at.zip(ended.wall_s).map(|(start, wall_s)| start.plus_seconds(wall_s)),
-            wait_s: ended.started_at.map(|start| start.seconds_since(in_flight.ready_at)),
-            wall_s: ended.wall_s,
-            user_s: usage.user_s,
-            system_s: usage.system_s,
-            max_process_rss_bytes: usage.max_process_rss_bytes,
-            rss_floor_bytes: usage.rss_floor_bytes,
-            max_tree_rss_bytes: usage.max_tree_rss_bytes,
-            sample_count: usage.sample_count,
-            minor_fault_count: usage.minor_fault_count,
-            major_fault_count: usage.major_fault_count,
-            voluntary_switch_count: usage.voluntary_switch_count,
-            involuntary_switch_count: usage.involuntary_switch_count,
-            storage_read_bytes: usage.storage_read_bytes,
-            storage_write_bytes: usage.storage_write_bytes,
-            syscall_read_bytes: usage.syscall_read_bytes,
-            syscall_write_bytes: usage.syscall_write_bytes,
-            read_call_count: usage.read_call_count,
-            write_call_count: usage.write_call_count,
-            stdout_bytes: usage.stdout_bytes,
-            stderr_bytes: usage.stderr_bytes,
-            leftover_process_count: usage.leftover_process_count,
-            results_json: ended.results_json,
-            ..empty_attempt(&self.session, in_flight.task)
-        }
+    fn row(&self, in_flight: InFlight, ended: TaskEnded) -> Attempt {
+        rows::ended(&self.session, self.plan, self.node.as_ref(), in_flight, ended)
     }
 
     fn host(&self) -> String {
@@ -462,25 +414,5 @@ impl<'a> Dispatcher<'a> {
             self.output.requests.push(Request::End);
             self.end_was_sent = true;
         }
-    }
-}
-
-fn pending_attempt(session: &Session, task: Task, cause: Cause) -> Attempt {
-    Attempt { cause: Some(cause), cause_evidence: Some(Evidence::Certain), ..empty_attempt(session, task) }
-}
-
-/// A task of which nothing is known yet.
-fn empty_attempt(session: &Session, task: Task) -> Attempt {
-    Attempt {
-        run_id: session.run_id.clone(),
-        session: session.number,
-        task_id: task.id,
-        task_index: task.index,
-        attempt: 0,
-        command: task.command,
-        command_hash: task.command_hash,
-        outcome: Outcome::Pending,
-        params_json: task.params_json,
-        ..Attempt::default()
     }
 }

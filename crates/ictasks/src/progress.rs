@@ -103,7 +103,7 @@ fn show_bar(tally: &Mutex<Tally>, ended: &mpsc::Receiver<()>) {
     while ended.recv_timeout(BAR_TICK) == Err(RecvTimeoutError::Timeout) {
         let (done, failed, running) = {
             let tally = lock(tally);
-            (tally.done(), tally.not_succeeded, tally.running)
+            (tally.done(), tally.failed, tally.running)
         };
         bar.set_position(done);
         bar.set_message(format!("done, {failed} failed, {running} running"));
@@ -129,7 +129,7 @@ fn plain_line(tally: &Tally) -> String {
         "{}: {}{of} done, {} failed, {} running, {rate:.1}/s{left}",
         duration(elapsed_s),
         tally.done(),
-        tally.not_succeeded,
+        tally.failed,
         tally.running,
     )
 }
@@ -161,6 +161,7 @@ mod tests {
         let mut tally = Tally::new(Some(10));
         tally.succeeded = 3;
         tally.not_succeeded = 1;
+        tally.failed = 1;
         tally.running = 2;
         let line = plain_line(&tally);
         assert!(line.contains("4 of 10 done, 1 failed, 2 running"), "{line}");

@@ -30,8 +30,8 @@ pub fn lines(end: &RunEnd, tally: &Tally, run_dir: &std::path::Path) -> Vec<Stri
         lines.push("the list was not read to its end: tasks beyond are not in the record".to_owned());
     }
     lines.extend(tally.first_failures.iter().map(|failure| format!("  {failure}")));
-    let more = tally.not_succeeded.saturating_sub(tally.first_failures.len() as u64);
-    if more > 0 && !tally.first_failures.is_empty() {
+    let more = tally.failed.saturating_sub(tally.first_failures.len() as u64);
+    if more > 0 {
         lines.push(format!("  and {more} more"));
     }
     lines.push(format!("record: {}", run_dir.join("tasks.parquet").display()));

@@ -23,6 +23,8 @@ pub struct Tally {
     pub succeeded: u64,
     /// Ended otherwise.
     pub not_succeeded: u64,
+    /// Of these, the tasks' own failures: not those that were cancelled.
+    pub failed: u64,
     /// Running now.
     pub running: u64,
     /// Σ cores × wall time, seconds.
@@ -41,6 +43,7 @@ impl Tally {
             task_count,
             succeeded: 0,
             not_succeeded: 0,
+            failed: 0,
             running: 0,
             core_seconds: 0.0,
             cores: 0,
@@ -73,8 +76,11 @@ impl Tally {
             return;
         }
         self.not_succeeded += 1;
-        if attempt.outcome.is_failure() && self.first_failures.len() < SHOWN_FAILURES {
-            self.first_failures.push(describe(attempt));
+        if attempt.outcome.is_failure() {
+            self.failed += 1;
+            if self.first_failures.len() < SHOWN_FAILURES {
+                self.first_failures.push(describe(attempt));
+            }
         }
     }
 }

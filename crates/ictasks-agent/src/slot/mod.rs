@@ -9,8 +9,8 @@
 //! - [`launch`]: from a command to a process
 //! - [`tree`]: waiting for the task and all its descendants, and ending them
 //! - [`io_account`]: bytes and calls read and written
-//! - [`task_file`]: `task.json`
-//! - [`results`]: `result.json`
+//! - [`task_file`]: the contents of `task.json`
+//! - [`results`]: the contents of `result.json`
 
 mod directory;
 mod environment;
