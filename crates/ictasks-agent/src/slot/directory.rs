@@ -200,7 +200,12 @@ impl Draft {
     pub fn create(run_dir: &OwnedFd, host_id: i32, worker_id: i32) -> Result<Self, Errno> {
         let journal = openat(run_dir, layout::JOURNAL, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let name = layout::slot_draft(host_id, worker_id);
-        let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        // What a killed slot left may still be the `task.json` of its last task: never written again.
+        match unlinkat(&journal, name.as_str(), AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error),
+        }
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
         let file = openat(&journal, name.as_str(), flags, FILE_MODE)?;
         Ok(Self { journal, name, file, length: Cell::new(0) })
     }

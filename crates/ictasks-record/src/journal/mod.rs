@@ -148,6 +148,11 @@ impl<'a> JournalTable<'a> {
         Ok(opened)
     }
 
+    /// Whether it is in memory.
+    pub(crate) const fn is_kept(&self) -> bool {
+        self.kept.is_some()
+    }
+
     /// As [`read_journal`].
     pub(crate) fn read(
         &self,

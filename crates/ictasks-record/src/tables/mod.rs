@@ -1,7 +1,7 @@
 //! The end of a run: the journal becomes the four tables.
 //!
-//! Streaming passes, one table after the other, so that memory holds one row group of one
-//! table: a survey ([`Survey`]) finds what only the whole run can tell ([`named`], [`last`]),
+//! Streaming passes, a table each, so that memory holds no more than a row group of a table:
+//! a survey ([`Survey`]) finds what only the whole run can tell ([`named`], [`last`]),
 //! then each table is written under its temporary name.
 
 use std::fs::File;
@@ -61,11 +61,24 @@ pub(crate) fn write(
         let file = TableFile::create(&path, survey.schema(table), &facts, reserve)?;
         survey.write(table, source, file)
     };
-    // One after the other: memory holds one row group of one table.
-    let written: Vec<Written> = Table::ALL.into_iter().map(write_one).collect::<Result<_, _>>()?;
+    let all = |tables: &[Table]| -> Result<Vec<(Table, Written)>, RecordError> {
+        tables.iter().map(|table| Ok((*table, write_one(*table)?))).collect()
+    };
+    let written = if events.is_kept() {
+        // A short run should end soon: its tasks have ended, so there is a processor for each half.
+        let (half, other_half) = std::thread::scope(|scope| {
+            let half = scope.spawn(|| all(&[Table::Events]));
+            let other_half = all(&[Table::Attempts, Table::Tasks, Table::Samples]);
+            (half.join().unwrap_or(Err(RecordError::Stopped)), other_half)
+        });
+        [half?, other_half?].into_iter().flatten().collect()
+    } else {
+        // One after the other: memory holds one row group of one table.
+        all(&Table::ALL)?
+    };
     let mut tables =
         Tables { files: Vec::new(), outcomes: OutcomeCounts::default(), warnings: survey.warnings };
-    for (table, one) in Table::ALL.into_iter().zip(written) {
+    for (table, one) in written {
         tables.files.push((table, one.file));
         match table {
             Table::Tasks => tables.outcomes = one.outcomes,
