@@ -1,7 +1,7 @@
 //! The agent's main loop: orders from the coordinator to the slots, replies back.
 //!
 //! The loop is single-threaded; the only other thread samples. After it has handled replies it
-//! pauses for [`PAUSE`], so that at thousands of tasks a second it wakes once for many of them: the
+//! pauses for some milliseconds, so that at thousands of tasks a second it wakes once for many of them: the
 //! slots do not need it to go on, they take their next task from the queue themselves.
 
 use std::collections::VecDeque;
@@ -23,8 +23,9 @@ use crate::slot::{self, SlotParts};
 use crate::slot_log::SlotLog;
 use crate::sys::{self, Fork, Wait};
 
-/// Between two rounds of replies.
-const PAUSE: Duration = Duration::from_millis(2);
+/// Between two rounds of replies: this for each reply of the last round, at most [`LONGEST_PAUSE`].
+const PAUSE_PER_REPLY: Duration = Duration::from_micros(400);
+const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 /// How often the loop looks after its slots when nothing else happens.
 const LOOK_AFTER_SLOTS: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
 /// Grace of running tasks when the coordinator is gone.
@@ -195,8 +196,9 @@ impl Agent {
             self.read_requests();
             self.pass_on_orders();
             match self.forward_replies() {
-                Forwarded::Nothing => {}
-                Forwarded::Some => std::thread::sleep(PAUSE),
+                Forwarded::Replies(count) => {
+                    std::thread::sleep((PAUSE_PER_REPLY * count).min(LONGEST_PAUSE));
+                }
                 Forwarded::SlotsEnded => break,
             }
             self.look_after_slots();
@@ -308,12 +310,14 @@ impl Agent {
 
     fn forward_replies(&mut self) -> Forwarded {
         let mut lines = Vec::new();
+        let mut count = 0;
         let mut ended = false;
         loop {
             match self.replies.try_receive() {
                 Ok(Received::Reply(json)) => {
                     lines.extend_from_slice(json);
                     lines.push(b'\n');
+                    count += 1;
                 }
                 Ok(Received::Nothing) => break,
                 Ok(Received::Ended) | Err(_) => {
@@ -322,15 +326,10 @@ impl Agent {
                 }
             }
         }
-        let some = !lines.is_empty();
-        if some && self.output.send_lines(&lines).is_err() && self.state != State::Ending {
+        if count > 0 && self.output.send_lines(&lines).is_err() && self.state != State::Ending {
             self.coordinator_lost();
         }
-        match (ended, some) {
-            (true, _) => Forwarded::SlotsEnded,
-            (false, true) => Forwarded::Some,
-            (false, false) => Forwarded::Nothing,
-        }
+        if ended { Forwarded::SlotsEnded } else { Forwarded::Replies(count) }
     }
 
     /// Reaps slots. One that ended early leaves its task to the agent, the next subreaper.
@@ -375,8 +374,9 @@ impl Agent {
 
 /// What [`Agent::forward_replies`] found.
 enum Forwarded {
-    Nothing,
-    Some,
+    /// So many replies.
+    Replies(u32),
+    /// No slot is left.
     SlotsEnded,
 }
 

@@ -34,7 +34,7 @@ Examples:
   ictasks taskfarm --tasklist tasks.dat
   ictasks taskfarm --config my.yaml --run-dir runs/first
   ictasks taskfarm --config my.yaml --tasklist tasks.jsonl --workers 4
-  seq 100 | sed 's/^/.\\/simulate /' | ictasks taskfarm --tasklist - --run-dir sweep";
+  seq 100 | sed 's|^|%SUBMITDIR%/simulate |' | ictasks taskfarm --tasklist - --run-dir sweep";
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
