@@ -20,12 +20,14 @@ const ORDER: [Outcome; 9] = [
     Outcome::Pending,
 ];
 
+/// Why the run stopped early, if it did.
+pub fn stopped_early(end: &RunEnd) -> Option<String> {
+    end.stop.as_ref().map(|stop| format!("stopped early: {}", stopped(stop)))
+}
+
 /// The lines.
 pub fn lines(end: &RunEnd, tally: &Tally, run_dir: &std::path::Path) -> Vec<String> {
     let mut lines = vec![counts(end), work(tally)];
-    if let Some(stop) = &end.stop {
-        lines.push(format!("stopped early: {}", stopped(stop)));
-    }
     if !end.list_complete {
         lines.push("the list was not read to its end: tasks beyond are not in the record".to_owned());
     }
@@ -44,8 +46,12 @@ fn counts(end: &RunEnd) -> String {
         .filter(|outcome| end.counts.of(**outcome) > 0 || **outcome == Outcome::Succeeded)
         .map(|outcome| format!("{} {}", end.counts.of(*outcome), outcome.as_str().replace('_', " ")))
         .collect();
-    let total = end.counts.total();
-    format!("{total} {}: {}", if total == 1 { "task" } else { "tasks" }, named.join(", "))
+    format!("{}: {}", tasks(end.counts.total()), named.join(", "))
+}
+
+/// A number of tasks in words.
+pub fn tasks(count: i64) -> String {
+    format!("{count} {}", if count == 1 { "task" } else { "tasks" })
 }
 
 #[allow(clippy::cast_precision_loss)]

@@ -62,7 +62,8 @@ fn claim(arguments: &TaskfarmArguments, plan: &Plan, console: &mut Console) -> R
     let run_dir = &plan.run_dir;
     let unusable = |error: &dyn std::error::Error| Failure::input(format!("failed to {}", chain(error)));
     std::fs::create_dir_all(run_dir).map_err(|error| {
-        Failure::input(format!("the run directory `{}` cannot be made: {error}", run_dir.display()))
+        let remedy = if run_dir.exists() { "; it is no directory: give another --run-dir" } else { "" };
+        Failure::input(format!("the run directory `{}` cannot be made: {error}{remedy}", run_dir.display()))
     })?;
     let lock = RunLock::take(run_dir, &host_name()).map_err(|error| unusable(&error))?;
     let existing = Existing::find(run_dir).map_err(|error| unusable(&error))?;
@@ -72,7 +73,7 @@ fn claim(arguments: &TaskfarmArguments, plan: &Plan, console: &mut Console) -> R
     }
     let deleted = existing.delete(&lock).map_err(|error| unusable(&error))?;
     console.note(&format!(
-        "overwrite: deleted {} files ({} bytes) and {} empty task directories of the earlier run",
+        "overwrite: files of the earlier run deleted: {} ({} bytes); task directories, empty then: {}",
         deleted.file_count, deleted.bytes, deleted.directory_count
     ));
     Ok(lock)
@@ -82,10 +83,10 @@ fn refused(existing: &Existing, plan: &Plan) -> Failure {
     let directory = plan.run_dir.display();
     let what = match existing {
         Existing::Record { run: Some(run), .. } => format!(
-            "`{directory}` holds the record of the run `{}` ({}, {} tasks)",
+            "`{directory}` holds the record of the run `{}` ({}, {})",
             run.job_id,
             run.state,
-            run.totals.tasks.map_or_else(|| "unfinished".to_owned(), |tasks| tasks.to_string())
+            run.totals.tasks.map_or_else(|| "its end is not recorded".to_owned(), summary::tasks)
         ),
         Existing::Record { run: None, .. } => format!("`{directory}` holds the record of an earlier run"),
         Existing::TaskFiles { example } => {
@@ -163,9 +164,10 @@ fn conclude(
 ) -> Result<ExitCode, Failure> {
     let code = exit_code(end);
     let summary = summary::lines(end, tally, &plan.run_dir);
+    let stopped_early = summary::stopped_early(end);
     let record_end = ictasks_record::RunEnd {
         state: state(end),
-        how_it_ended: summary.join("\n"),
+        how_it_ended: summary.iter().chain(&stopped_early).cloned().collect::<Vec<_>>().join("\n"),
         exit_code: code.number().into(),
         list_complete: end.list_complete,
     };
@@ -177,11 +179,10 @@ fn conclude(
     for warning in finished.warnings {
         console.warning(&warning);
     }
-    if let Some(StopReason::Input(error)) = &end.stop {
-        console.error(&chain(error));
-    }
-    if let Some(StopReason::Trouble(message)) = &end.stop {
-        console.error(message);
+    match (&end.stop, stopped_early) {
+        (Some(StopReason::Signal(_)), Some(line)) => console.note(&line),
+        (_, Some(line)) => console.error(&line),
+        (_, None) => {}
     }
     Ok(code)
 }
