@@ -265,7 +265,7 @@ fn a_run_directory_with_a_record_is_refused() {
     assert_eq!(run.record.stdout("0"), "");
     run.settings().bind(|| {
         insta::assert_snapshot!(run.stderr, @"
-        error: `[TMP]/run` holds the record of the run `run` (finished, 1 tasks)
+        error: `[TMP]/run` holds the record of the run `run` (finished, 1 task)
           to delete that record and run again:  ictasks taskfarm --tasklist tasks.txt --run-dir run --workers 2 --overwrite
           to keep it and run elsewhere:         ictasks taskfarm --tasklist tasks.txt --workers 2 --run-dir [TMP]/run-2
         ")
@@ -281,7 +281,7 @@ fn overwrite_deletes_the_record_and_keeps_what_tasks_made() {
     assert_eq!(run.record.table("tasks").rows.len(), 1);
     run.settings().bind(|| {
         insta::assert_snapshot!(run.stderr, @"
-    overwrite: deleted 11 files ([SIZE]) and 1 empty task directories of the earlier run
+    overwrite: files of the earlier run deleted: 11 ([SIZE]); task directories, empty then: 1
     1 task: 1 succeeded
     [TIME], [RATE], 2 cores occupied [SHARE] of the time
     record: [TMP]/run/tasks.parquet
