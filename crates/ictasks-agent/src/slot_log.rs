@@ -28,6 +28,18 @@ pub struct Begun<'a> {
     pub at: Timestamp,
 }
 
+impl Begun<'_> {
+    /// The text of its line.
+    pub fn to_json(&self) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Line<'a> {
+            begun: &'a Begun<'a>,
+        }
+        // Plain fields always serialise.
+        serde_json::to_vec(&Line { begun: self }).unwrap_or_default()
+    }
+}
+
 /// An open slot log. Slots share the file: each line is one appending write.
 #[derive(Debug)]
 pub struct SlotLog(File);

@@ -191,29 +191,40 @@ pub struct TaskEnded {
     /// On which worker.
     pub worker_id: i32,
     /// Its first process; `None` if there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<i64>,
     /// When it was started; `None` if it could not be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
     /// Start to end of the first process, seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wall_s: Option<f64>,
     /// How it ended.
     pub outcome: Outcome,
     /// Exit code, if it exited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
     /// The signal it died of, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
     /// What the code alone does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
     /// How sure that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause_evidence: Option<Evidence>,
     /// Why it could not be started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// End of standard error, if it did not succeed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stderr_tail: Option<String>,
     /// End of standard output, if it did not succeed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdout_tail: Option<String>,
     /// What it used.
     pub usage: Usage,
     /// The scalars of the `result.json` that it wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub results_json: Option<String>,
 }

@@ -112,6 +112,8 @@ pub struct Dispatcher<'a> {
     plan: &'a Plan,
     session: Session,
     is_stream: bool,
+    /// Whether, after a stop, the rest of the list is read so that each task has its pending row.
+    reads_rest: bool,
     seq: i64,
     ready: VecDeque<(Task, Timestamp)>,
     in_flight: HashMap<i64, InFlight>,
@@ -132,6 +134,8 @@ impl<'a> Dispatcher<'a> {
             seq: session.first_seq,
             session,
             is_stream,
+            // Nobody knows when a stream ends.
+            reads_rest: !is_stream,
             ready: VecDeque::new(),
             in_flight: HashMap::new(),
             node: None,
@@ -161,8 +165,7 @@ impl<'a> Dispatcher<'a> {
             return false;
         }
         match self.stop {
-            // The rest of a file becomes pending; the rest of a stream is not waited for.
-            Some(_) => !self.is_stream,
+            Some(_) => self.reads_rest,
             None => self.ready.len() + self.in_flight.len() < self.window.size() * 2,
         }
     }
@@ -189,14 +192,15 @@ impl<'a> Dispatcher<'a> {
     pub fn stop(&mut self, reason: StopReason) {
         if self.stop.is_some() {
             if matches!(reason, StopReason::Signal(_)) {
-                // The rest of the list is not read for its pending rows any more.
-                self.is_stream = true;
+                self.reads_rest = false;
                 self.output.requests.push(Request::Terminate { grace_s: 0.0, cause: Cause::Interrupted });
             }
             return;
         }
         self.event(Timestamp::now(), EventBody::StopRequested { message: reason.message() });
         let cause = reason.cause();
+        // A list with a mistake is not read beyond it.
+        self.reads_rest &= !matches!(reason, StopReason::Input(_));
         let request = match reason {
             StopReason::Signal(_) | StopReason::Record(_) => {
                 Request::Terminate { grace_s: INTERRUPT_GRACE_S, cause }

@@ -173,8 +173,10 @@ impl Slot {
             worker_id: self.parts.worker.id,
             at: Timestamp::now(),
         };
-        let line = serde_json::to_vec(&serde_json::json!({ "begun": begun })).unwrap_or_default();
-        self.parts.log.append(&line).map_err(|error| directory.error("write the slot log", error))?;
+        self.parts
+            .log
+            .append(&begun.to_json())
+            .map_err(|error| directory.error("write the slot log", error))?;
         if setup.cwd == WorkingDirectory::Task {
             directory.enter()?;
         }

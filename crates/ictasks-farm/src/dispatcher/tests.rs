@@ -227,6 +227,19 @@ fn a_stream_is_not_waited_for_after_a_stop() {
 }
 
 #[test]
+fn a_file_is_not_read_beyond_a_mistake() {
+    let plan = plan(1);
+    let mut bench = Bench::new(&plan, false);
+    bench.tasks(0..1);
+    let place = Place { file: "tasks.dat".to_owned(), line: 2, column: 0 };
+    bench.stop(StopReason::Input(InputError::At { place, fault: Fault::EmptyCommand }));
+    assert!(!bench.dispatcher.wants_tasks());
+    bench.reply(ended(0, 0.1, Outcome::Succeeded));
+    assert!(bench.dispatcher.is_done());
+    assert!(!bench.dispatcher.list_complete());
+}
+
+#[test]
 fn the_farms_own_trouble_is_no_failure_of_the_task() {
     let plan = plan(1);
     let mut bench = Bench::new(&plan, false);
