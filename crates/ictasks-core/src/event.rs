@@ -2,6 +2,8 @@
 //!
 //! The dispatcher makes events; [`EventSink`]s (the recorder, the progress display) take them.
 
+use std::sync::Arc;
+
 use crate::attempt::Attempt;
 use crate::column::{Column, ColumnType, Timestamp, names};
 use crate::protocol::NodeInfo;
@@ -137,16 +139,16 @@ pub const EVENT_COLUMNS_LAST: &[Column] = &[
 
 /// A taker of events. The farm knows its recorder and its progress display only by this.
 pub trait EventSink {
-    /// Takes one event.
+    /// Takes events, in their order. They are shared, so that a sink may keep them at no cost.
     ///
     /// # Errors
     /// Says why events can no longer be taken; the farm then stops the run.
-    fn event(&mut self, event: &Event) -> Result<(), SinkError>;
+    fn events(&mut self, events: &Arc<[Event]>) -> Result<(), SinkError>;
 
     /// Takes samples of resource use.
     ///
     /// # Errors
-    /// As for [`EventSink::event`].
+    /// As for [`EventSink::events`].
     fn samples(&mut self, samples: Vec<Sample>) -> Result<(), SinkError>;
 }
 

@@ -1,8 +1,9 @@
 //! The loop of the coordinator: source, agent, signals and sinks around the dispatcher.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use ictasks_core::event::EventSink;
+use ictasks_core::event::{Event, EventSink};
 use ictasks_core::plan::Plan;
 use ictasks_core::protocol::{PROTOCOL_VERSION, Reply, Request, Setup};
 use ictasks_core::task_list::TaskSource;
@@ -116,9 +117,10 @@ impl Farm<'_> {
         loop {
             let output = dispatcher.take_output();
             requests.extend(output.requests);
+            let events: Arc<[Event]> = output.events.into();
             let mut failure = None;
             for sink in &mut self.sinks {
-                let taken = output.events.iter().try_for_each(|event| sink.event(event));
+                let taken = if events.is_empty() { Ok(()) } else { sink.events(&events) };
                 let taken = taken.and_then(|()| match output.samples.as_slice() {
                     [] => Ok(()),
                     samples => sink.samples(samples.to_vec()),

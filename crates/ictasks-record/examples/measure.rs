@@ -3,6 +3,7 @@
 //! `cargo run --release -p ictasks-record --example measure -- DIR TASKS [TASKS_PER_S]`
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ictasks_core::attempt::{Attempt, Outcome};
@@ -25,8 +26,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let before = cpu_s();
     let start = Instant::now();
     for index in 0..tasks {
-        recorder.event(&event(2 * index, started(index)))?;
-        recorder.event(&event(2 * index + 1, finished(index)))?;
+        recorder.events(&Arc::from([event(2 * index, started(index))]))?;
+        recorder.events(&Arc::from([event(2 * index + 1, finished(index))]))?;
         if let Some(rate) = rate {
             #[allow(clippy::cast_precision_loss)]
             let due = Duration::from_secs_f64(index as f64 / rate);

@@ -1,10 +1,10 @@
 //! The recorder: takes events and samples, and keeps the record.
 //!
 //! One thread owns every file ([`thread`]). It sits behind a bounded channel; its error
-//! surfaces in the next [`EventSink::event`] and in [`Recorder::finish`].
+//! surfaces in the next [`EventSink::events`] and in [`Recorder::finish`].
 
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -21,8 +21,8 @@ mod thread;
 
 use thread::RecorderThread;
 
-/// Events and samples that may wait for the thread. A sender waits when there are more.
-const CHANNEL_MESSAGES: usize = 2048;
+/// Batches of events and samples that may wait for the thread. A sender waits when there are more.
+const CHANNEL_MESSAGES: usize = 128;
 
 /// What a recorder needs to begin.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub struct Finished {
 
 /// What is sent to the thread.
 enum Message {
-    Event(Event),
+    Events(Arc<[Event]>),
     Samples(Vec<Sample>),
     Update(Box<dyn FnOnce(&mut RunFile) + Send>),
     Finish(RunEnd),
@@ -111,7 +111,7 @@ impl Recorder {
     /// recorder itself adds nodes that join, totals and the end.
     ///
     /// # Errors
-    /// As for [`EventSink::event`].
+    /// As for [`EventSink::events`].
     pub fn update(&mut self, change: impl FnOnce(&mut RunFile) + Send + 'static) -> Result<(), RecordError> {
         self.send(Message::Update(Box::new(change)))
     }
@@ -143,15 +143,24 @@ impl Recorder {
     /// Sends also after trouble: what can still be recorded is.
     fn send(&self, message: Message) -> Result<(), RecordError> {
         let sender = self.sender.as_ref().ok_or(RecordError::Stopped)?;
-        let sent = sender.send(message);
+        let sent = match sender.try_send(message) {
+            Err(TrySendError::Full(message)) => {
+                // The thread gathers: it should not wait longer when there is enough.
+                if let Some(thread) = &self.thread {
+                    thread.thread().unpark();
+                }
+                sender.send(message).map_err(|_| RecordError::Stopped)
+            }
+            sent => sent.map_err(|_| RecordError::Stopped),
+        };
         self.trouble.check()?;
-        sent.map_err(|_| RecordError::Stopped)
+        sent
     }
 }
 
 impl EventSink for Recorder {
-    fn event(&mut self, event: &Event) -> Result<(), SinkError> {
-        self.send(Message::Event(event.clone())).map_err(|error| SinkError(Box::new(error)))
+    fn events(&mut self, events: &Arc<[Event]>) -> Result<(), SinkError> {
+        self.send(Message::Events(Arc::clone(events))).map_err(|error| SinkError(Box::new(error)))
     }
 
     fn samples(&mut self, samples: Vec<Sample>) -> Result<(), SinkError> {

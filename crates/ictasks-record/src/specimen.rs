@@ -1,6 +1,7 @@
 //! Runs, events and attempts for tests.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use ictasks_core::attempt::{Attempt, Outcome};
 use ictasks_core::column::Timestamp;
@@ -189,7 +190,7 @@ pub(crate) fn end() -> RunEnd {
 pub(crate) fn record_events(run_dir: &Path, bodies: Vec<EventBody>) -> Finished {
     let mut recorder = recorder(run_dir);
     for (seq, body) in (0..).zip(bodies) {
-        recorder.event(&event(seq, body)).unwrap();
+        recorder.events(&Arc::from([event(seq, body)])).unwrap();
     }
     recorder.finish(end()).unwrap()
 }
@@ -198,8 +199,8 @@ pub(crate) fn record_events(run_dir: &Path, bodies: Vec<EventBody>) -> Finished 
 pub(crate) fn record(run_dir: &Path, count: i64, end: RunEnd) -> Finished {
     let mut recorder = recorder(run_dir);
     for index in 0..count {
-        recorder.event(&event(2 * index, started(index))).unwrap();
-        recorder.event(&event(2 * index + 1, finished(index))).unwrap();
+        recorder.events(&Arc::from([event(2 * index, started(index))])).unwrap();
+        recorder.events(&Arc::from([event(2 * index + 1, finished(index))])).unwrap();
     }
     recorder.finish(end).unwrap()
 }

@@ -61,8 +61,9 @@ impl Progress {
 }
 
 impl EventSink for Progress {
-    fn event(&mut self, event: &Event) -> Result<(), SinkError> {
-        lock(&self.tally).count(event);
+    fn events(&mut self, events: &Arc<[Event]>) -> Result<(), SinkError> {
+        let mut tally = lock(&self.tally);
+        events.iter().for_each(|event| tally.count(event));
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{Array, AsArray, RecordBatch, RecordBatchReader};
@@ -206,8 +207,8 @@ fn parameters_and_results_become_columns() {
 fn the_live_journal_can_be_read_while_the_run_goes_on() {
     let run = tempfile::tempdir().unwrap();
     let mut recorder = recorder(run.path());
-    recorder.event(&event(0, started(0))).unwrap();
-    recorder.event(&event(1, finished(0))).unwrap();
+    recorder.events(&Arc::from([event(0, started(0))])).unwrap();
+    recorder.events(&Arc::from([event(1, finished(0))])).unwrap();
     recorder.samples(vec![sample()]).unwrap();
     let path = run.path().join("journal/events-000000.arrows");
     let deadline = Instant::now() + Duration::from_secs(5);
@@ -215,7 +216,7 @@ fn the_live_journal_can_be_read_while_the_run_goes_on() {
         assert!(Instant::now() < deadline);
         std::thread::sleep(Duration::from_millis(5));
     }
-    recorder.event(&event(2, started(1))).unwrap();
+    recorder.events(&Arc::from([event(2, started(1))])).unwrap();
     std::thread::sleep(Duration::from_millis(200));
     let reader = StreamReader::try_new(fs::File::open(&path).unwrap(), None).unwrap();
     let batches: Vec<_> = reader.map(Result::unwrap).collect();
@@ -242,8 +243,8 @@ fn many_events_pass_through_finished_parts() {
 fn run_json_holds_nodes_totals_and_the_end() {
     let run = tempfile::tempdir().unwrap();
     let mut recorder = recorder(run.path());
-    recorder.event(&event(0, joined())).unwrap();
-    recorder.event(&event(1, finished(0))).unwrap();
+    recorder.events(&Arc::from([event(0, joined())])).unwrap();
+    recorder.events(&Arc::from([event(1, finished(0))])).unwrap();
     recorder.update(|run| run.sessions[0].warnings.push("beware".into())).unwrap();
     recorder.finish(end()).unwrap();
     let file = RunFile::read(run.path()).unwrap().unwrap();
@@ -260,13 +261,13 @@ fn run_json_holds_nodes_totals_and_the_end() {
 fn a_recorder_that_is_dropped_leaves_its_journal() {
     let run = tempfile::tempdir().unwrap();
     let mut first = recorder(run.path());
-    first.event(&event(0, finished(0))).unwrap();
+    first.events(&Arc::from([event(0, finished(0))])).unwrap();
     drop(first);
     assert!(run.path().join("journal/events-000000.arrows").exists());
     assert!(!run.path().join("tasks.parquet").exists());
 
     let mut next = recorder(run.path());
-    next.event(&event(1, finished(1))).unwrap();
+    next.events(&Arc::from([event(1, finished(1))])).unwrap();
     next.finish(end()).unwrap();
     assert_eq!(table(run.path(), Table::Tasks).num_rows(), 2);
 }
@@ -282,7 +283,7 @@ fn trouble_in_the_thread_surfaces_in_events_and_at_the_end() {
     let error = loop {
         assert!(Instant::now() < deadline);
         seq += 1;
-        if let Err(error) = recorder.event(&event(seq, finished(seq))) {
+        if let Err(error) = recorder.events(&Arc::from([event(seq, finished(seq))])) {
             break error;
         }
         std::thread::sleep(Duration::from_millis(1));

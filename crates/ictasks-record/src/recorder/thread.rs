@@ -133,10 +133,10 @@ impl RecorderThread {
 
     fn take(&mut self, message: Message) -> Result<(), RecordError> {
         match message {
-            Message::Event(event) => {
-                self.count(&event);
-                self.events.push(|take| event_row::cells(&event, take))
-            }
+            Message::Events(events) => events.iter().try_for_each(|event| {
+                self.count(event);
+                self.events.push(|take| event_row::cells(event, take))
+            }),
             Message::Samples(samples) => {
                 let mut samples = samples.iter();
                 samples.try_for_each(|sample| self.samples.push(|take| sample.cells(take)))
