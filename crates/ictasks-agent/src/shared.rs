@@ -6,8 +6,6 @@
 
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-use crate::sys;
-
 /// Longest task id, bytes.
 const ID_BYTES: usize = 128;
 /// Bit of `state`: the sampler is adding what it saw.
@@ -43,8 +41,8 @@ pub struct Running {
 }
 
 impl SlotCell {
-    /// The slot starts a task.
-    pub fn begin(&self, task_id: &str, attempt: i32) {
+    /// The slot starts a task, at this time of the monotonic clock.
+    pub fn begin(&self, task_id: &str, attempt: i32, started_ns: i64) {
         let id = &task_id.as_bytes()[..task_id.len().min(ID_BYTES)];
         for (cell, byte) in self.id.iter().zip(id) {
             cell.store(*byte, Ordering::Relaxed);
@@ -53,7 +51,7 @@ impl SlotCell {
         self.attempt.store(attempt, Ordering::Relaxed);
         self.max_tree_rss_bytes.store(0, Ordering::Relaxed);
         self.sample_count.store(0, Ordering::Relaxed);
-        self.started_ns.store(sys::monotonic_ns(), Ordering::Relaxed);
+        self.started_ns.store(started_ns, Ordering::Relaxed);
         self.state.fetch_add(1, Ordering::Release);
     }
 
@@ -101,14 +99,14 @@ mod tests {
 
     #[test]
     fn samples_go_to_the_task_they_were_taken_of() {
-        let cell = &sys::shared_memory::<SlotCell>(1).unwrap()[0];
+        let cell = &crate::sys::shared_memory::<SlotCell>(1).unwrap()[0];
         assert_eq!(cell.running(), None);
-        cell.begin("a", 1);
+        cell.begin("a", 1, 5);
         let first = cell.running().unwrap();
         assert_eq!(cell.add_sample(first.sequence, 5), Some(("a".to_owned(), 1)));
         assert_eq!(cell.add_sample(first.sequence, 3), Some(("a".to_owned(), 1)));
         assert_eq!(cell.end(), Sampled { max_tree_rss_bytes: Some(5), sample_count: 2 });
-        cell.begin("b", 1);
+        cell.begin("b", 1, 9);
         assert_eq!(cell.add_sample(first.sequence, 9), None);
         assert_eq!(cell.end(), Sampled { max_tree_rss_bytes: None, sample_count: 0 });
     }

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use ictasks_core::layout::{self, RESULTS_FILE, TASK_FILE};
 use ictasks_core::protocol::Setup;
 use rustix::fs::{
-    AtFlags, Mode, OFlags, RenameFlags, fstat, linkat, mkdirat, openat, renameat, renameat_with, unlinkat,
+    AtFlags, Mode, OFlags, RenameFlags, fstat, ftruncate, linkat, mkdirat, openat, renameat, renameat_with,
+    unlinkat,
 };
 use rustix::io::Errno;
 
@@ -211,6 +212,15 @@ impl Draft {
     }
 
     fn write(&self, json: &[u8]) -> Result<(), Errno> {
+        let stat = fstat(&self.file)?;
+        if stat.st_nlink != 1 {
+            // It is still some task's `task.json`, for instance since the disk was full at its end.
+            return Err(Errno::MLINK);
+        }
+        if usize::try_from(stat.st_size).is_ok_and(|size| size > self.length.get()) {
+            // A task wrote into it.
+            ftruncate(&self.file, self.length.get() as u64)?;
+        }
         let mut bytes = json.to_vec();
         bytes.resize(json.len().max(self.length.get()), b'\n');
         let mut written = 0;
@@ -273,4 +283,41 @@ fn tail(file: &OwnedFd, bytes: usize) -> Option<String> {
         text = &text[cut..];
     }
     Some(String::from_utf8_lossy(text).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn draft(run_dir: &Path) -> Draft {
+        std::fs::create_dir(run_dir.join(layout::JOURNAL)).unwrap();
+        let run_dir = rustix::fs::open(run_dir, OFlags::DIRECTORY, Mode::empty()).unwrap();
+        Draft::create(&run_dir, 0, 0).unwrap()
+    }
+
+    #[test]
+    fn a_draft_is_one_document_whatever_was_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let draft = draft(dir.path());
+        let path = dir.path().join(layout::JOURNAL).join(&draft.name);
+        draft.write(b"{\"id\": \"long\"}").unwrap();
+        let mut by_a_task = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+        by_a_task.write_all(b"its own words").unwrap();
+        draft.write(b"{}").unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(document, serde_json::json!({}));
+    }
+
+    #[test]
+    fn a_draft_that_is_still_a_tasks_file_is_not_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let draft = draft(dir.path());
+        let task_file = dir.path().join("task.json");
+        draft.write(b"{}").unwrap();
+        std::fs::hard_link(dir.path().join(layout::JOURNAL).join(&draft.name), &task_file).unwrap();
+        assert_eq!(draft.write(b"[]"), Err(Errno::MLINK));
+        assert_eq!(std::fs::read(&task_file).unwrap(), b"{}");
+    }
 }

@@ -180,7 +180,7 @@ impl Slot {
         if setup.cwd == WorkingDirectory::Task {
             directory.enter()?;
         }
-        self.parts.cell.begin(&order.task_id, order.attempt);
+        self.parts.cell.begin(&order.task_id, order.attempt, sys::monotonic_ns());
         let variables = self.environment.of_task(&self.parts.setup, order, directory.path());
         let setup = &self.parts.setup;
         let starting = Starting { order, setup, variables: &variables, directory: &directory };
