@@ -7,11 +7,13 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use ictasks_core::layout::{self, RUN_FILE};
+
 use crate::error::{AtPath, RecordError};
 use crate::files::temporary;
 use crate::journal::journal_dir;
 use crate::lock::{LOCK_FILE, RunLock};
-use crate::manifest::{RUN_FILE, RunFile};
+use crate::manifest::RunFile;
 use crate::schema::Table;
 
 mod delete;
@@ -106,11 +108,11 @@ fn for_each_task_dir(
     for entry in entries {
         let entry = entry.at("read", run_dir)?;
         let name = entry.file_name();
-        let Some(name) = name.to_str().filter(|name| name.starts_with("task_")) else {
+        let Some(name) = name.to_str().filter(|name| name.starts_with(&layout::task_directory(""))) else {
             continue;
         };
         let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        if is_directory && entry.path().join("task.json").exists() && !take(name)? {
+        if is_directory && entry.path().join(layout::TASK_FILE).exists() && !take(name)? {
             break;
         }
     }

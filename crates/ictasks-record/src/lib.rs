@@ -32,7 +32,7 @@ pub use error::RecordError;
 pub use existing::{Deleted, Existing};
 pub use journal::{Damage, read_journal};
 pub use lock::RunLock;
-pub use manifest::{Host, OutcomeCounts, RUN_FILE, RunFile, RunState, Session, Totals};
+pub use manifest::{Host, OutcomeCounts, RunFile, RunState, Session, Totals};
 pub use recorder::{Finished, Recorder, RecorderOptions, RunEnd};
 pub use schema::Table;
 

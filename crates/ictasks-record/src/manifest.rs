@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ictasks_core::attempt::Outcome;
 use ictasks_core::column::Timestamp;
+use ictasks_core::layout::RUN_FILE;
 use ictasks_core::protocol::NodeInfo;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
@@ -12,9 +13,6 @@ use serde_json::{Map, Value};
 use crate::error::{AtPath, RecordError};
 use crate::files::{Reserve, replace};
 use crate::{FORMAT_VERSION, time};
-
-/// Name of the file in the run directory.
-pub const RUN_FILE: &str = "run.json";
 
 /// What run.json holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

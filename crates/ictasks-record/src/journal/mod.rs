@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::Schema;
+use ictasks_core::layout;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -25,7 +26,7 @@ const BATCH_ROWS: usize = 2048;
 
 /// The journal's directory.
 pub(crate) fn journal_dir(run_dir: &Path) -> PathBuf {
-    run_dir.join("journal")
+    run_dir.join(layout::JOURNAL)
 }
 
 /// A file of the journal.
