@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use ictasks_core::column::Timestamp;
+use ictasks_core::machine;
 use ictasks_core::protocol::{NodeInfo, PROTOCOL_VERSION, Setup};
 
 /// This host and its agent.
@@ -18,7 +19,7 @@ pub fn of_host(setup: &Setup, host: &str) -> NodeInfo {
         pid: std::process::id().into(),
         core_count: count(if held > 0 { held } else { usable }),
         gpu_count: count(gpus),
-        memory_total_bytes: memory_total_bytes(),
+        memory_total_bytes: machine::memory_total_bytes(),
         cpu_model: cpu_model(),
         at: Timestamp::now(),
     }
@@ -26,14 +27,7 @@ pub fn of_host(setup: &Setup, host: &str) -> NodeInfo {
 
 /// The host's name, fit for a file name.
 pub fn host_name() -> String {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    if name.is_empty() { "localhost".to_owned() } else { name.replace('/', "_") }
-}
-
-fn memory_total_bytes() -> Option<i64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let kib = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    kib.trim().strip_suffix(" kB")?.trim().parse::<i64>().ok().map(|kib| kib * 1024)
+    machine::host_name().replace('/', "_")
 }
 
 fn cpu_model() -> Option<String> {

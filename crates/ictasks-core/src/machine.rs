@@ -45,7 +45,7 @@ impl Machine {
             cores: cores_within(&affinity_mask(), siblings),
             cpu_quota: quota::cpu_quota(&proc("self/cgroup"), &proc("self/mountinfo"), read),
             gpu_count: None,
-            memory_total_bytes: memory_total_bytes(&proc("meminfo")),
+            memory_total_bytes: memory_total_bytes(),
         }
     }
 
@@ -91,8 +91,13 @@ fn affinity_mask() -> Vec<i32> {
     topology::online_mask(&status, &online)
 }
 
+/// The machine's memory, bytes; `None` where the kernel does not tell.
+pub fn memory_total_bytes() -> Option<i64> {
+    memory_total_of(&fs::read_to_string("/proc/meminfo").ok()?)
+}
+
 /// `MemTotal` of /proc/meminfo.
-fn memory_total_bytes(meminfo: &str) -> Option<i64> {
+fn memory_total_of(meminfo: &str) -> Option<i64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kibibytes: i64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kibibytes.checked_mul(1024)
@@ -117,8 +122,8 @@ mod tests {
     #[test]
     fn memory_from_captured_text() {
         let text = "MemTotal:       65842524 kB\nMemFree:        11 kB\n";
-        assert_eq!(memory_total_bytes(text), Some(65_842_524 * 1024));
-        assert_eq!(memory_total_bytes(""), None);
+        assert_eq!(memory_total_of(text), Some(65_842_524 * 1024));
+        assert_eq!(memory_total_of(""), None);
     }
 
     #[test]

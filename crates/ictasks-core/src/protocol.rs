@@ -228,3 +228,32 @@ pub struct TaskEnded {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub results_json: Option<String>,
 }
+
+impl TaskEnded {
+    /// An attempt of which only this is known.
+    pub fn unmeasured(task_index: i64, attempt: i32, worker_id: i32, outcome: Outcome) -> Self {
+        Self {
+            task_index,
+            attempt,
+            worker_id,
+            pid: None,
+            started_at: None,
+            wall_s: None,
+            outcome,
+            exit_code: None,
+            signal: None,
+            cause: None,
+            cause_evidence: None,
+            error: None,
+            stderr_tail: None,
+            stdout_tail: None,
+            usage: Usage::default(),
+            results_json: None,
+        }
+    }
+
+    /// When its first process ended: its start and its wall time.
+    pub fn finished_at(&self) -> Option<Timestamp> {
+        Some(self.started_at?.plus_seconds(self.wall_s?))
+    }
+}

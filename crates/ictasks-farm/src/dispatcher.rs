@@ -9,7 +9,7 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use ictasks_core::attempt::{Attempt, Cause, Evidence, Outcome, Usage};
+use ictasks_core::attempt::{Attempt, Cause, Evidence, Outcome};
 use ictasks_core::column::Timestamp;
 use ictasks_core::error::InputError;
 use ictasks_core::event::{Event, EventBody, SinkError};
@@ -367,22 +367,11 @@ impl<'a> Dispatcher<'a> {
         };
         self.counts.add(outcome);
         let ended = TaskEnded {
-            task_index: started.task_index,
-            attempt: started.attempt,
-            worker_id: started.worker_id,
             pid: Some(started.pid),
             started_at: Some(started.started_at),
-            wall_s: None,
-            outcome,
-            exit_code: None,
-            signal: None,
             cause,
             cause_evidence: cause.map(|_| Evidence::Probable),
-            error: None,
-            stderr_tail: None,
-            stdout_tail: None,
-            usage: Usage::default(),
-            results_json: None,
+            ..TaskEnded::unmeasured(started.task_index, started.attempt, started.worker_id, outcome)
         };
         let attempt = self.row(in_flight, ended);
         self.event(Timestamp::now(), EventBody::TaskFinished(Box::new(attempt)));

@@ -23,7 +23,7 @@ mod tree;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use ictasks_core::attempt::{Cause, Evidence, Outcome, Usage};
+use ictasks_core::attempt::{Cause, Evidence, Outcome};
 use ictasks_core::column::Timestamp;
 use ictasks_core::protocol::{Reply, Setup, TaskEnded, TaskOrder, TaskStarted, Worker, WorkingDirectory};
 use rustix::fs::{Mode, OFlags};
@@ -256,24 +256,10 @@ impl Slot {
     }
 
     fn not_spawned(&self, order: &TaskOrder, reason: String) -> TaskEnded {
-        TaskEnded {
-            task_index: order.task_index,
-            attempt: order.attempt,
-            worker_id: self.parts.worker.id,
-            pid: None,
-            started_at: None,
-            wall_s: None,
-            outcome: Outcome::SpawnFailed,
-            exit_code: None,
-            signal: None,
-            cause: None,
-            cause_evidence: None,
-            error: Some(reason),
-            stderr_tail: None,
-            stdout_tail: None,
-            usage: Usage::default(),
-            results_json: None,
-        }
+        let worker_id = self.parts.worker.id;
+        let unmeasured =
+            TaskEnded::unmeasured(order.task_index, order.attempt, worker_id, Outcome::SpawnFailed);
+        TaskEnded { error: Some(reason), ..unmeasured }
     }
 
     /// Adds what the output files say, and writes `task.json` for the last time.

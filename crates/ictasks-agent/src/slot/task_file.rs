@@ -88,9 +88,7 @@ impl TaskFile {
     pub fn ended(&mut self, ended: &TaskEnded) {
         self.state = State::Finished;
         self.return_code = ended.exit_code.or(ended.signal.map(|signal| -signal));
-        let finished_at =
-            ended.started_at.zip(ended.wall_s).map(|(start, wall_s)| start.plus_seconds(wall_s));
-        self.finish_time = finished_at.map(Timestamp::epoch_seconds);
+        self.finish_time = ended.finished_at().map(Timestamp::epoch_seconds);
         self.outcome = Some(ended.outcome);
         self.exit_code = ended.exit_code;
         self.signal = ended.signal;

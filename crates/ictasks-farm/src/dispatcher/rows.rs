@@ -19,6 +19,7 @@ pub fn ended(
     let cores = worker.and_then(|worker| worker.cores.clone());
     let gpus = worker.map(|worker| worker.gpus.clone());
     let count = |list: &Vec<i32>| i32::try_from(list.len()).unwrap_or(i32::MAX);
+    let finished_at = ended.finished_at();
     let usage = ended.usage;
     Attempt {
         attempt: ended.attempt,
@@ -40,7 +41,7 @@ pub fn ended(
         pid: ended.pid,
         ready_at: Some(in_flight.ready_at),
         started_at: ended.started_at,
-        finished_at: ended.started_at.zip(ended.wall_s).map(|(start, wall_s)| start.plus_seconds(wall_s)),
+        finished_at,
         wait_s: ended.started_at.map(|start| start.seconds_since(in_flight.ready_at)),
         wall_s: ended.wall_s,
         user_s: usage.user_s,

@@ -49,22 +49,11 @@ fn task(index: i64) -> Task {
 
 fn ended(index: i64, wall_s: f64, outcome: Outcome) -> Reply {
     Reply::Finished(Box::new(TaskEnded {
-        task_index: index,
-        attempt: 1,
-        worker_id: 0,
         pid: Some(100 + index),
         started_at: Some(Timestamp(2_000_000)),
         wall_s: Some(wall_s),
-        outcome,
         exit_code: Some(0),
-        signal: None,
-        cause: None,
-        cause_evidence: None,
-        error: None,
-        stderr_tail: None,
-        stdout_tail: None,
-        usage: Usage::default(),
-        results_json: None,
+        ..TaskEnded::unmeasured(index, 1, 0, outcome)
     }))
 }
 
