@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::column::{Timestamp, names, row};
+use crate::protocol::{TaskEnded, TaskOrder};
 
 names! {
     /// How an attempt ended.
@@ -56,6 +57,50 @@ names! {
         InputError = "input_error",
         /// The farm or its record met trouble of its own (a full disk, no more processes).
         FarmTrouble = "farm_trouble",
+        /// `ictasks stop` ended it.
+        Stopped = "stopped",
+        /// The run was asked to stop starting tasks (`ictasks stop --drain`, SIGUSR1).
+        StopRequested = "stop_requested",
+        /// `max_failures` tasks had failed.
+        MaxFailures = "max_failures",
+        /// A task met one of the `stopping_conditions`.
+        StopCondition = "stop_condition",
+        /// None of the first `stop_if_none_succeed` attempts succeeded.
+        NoneSucceeded = "none_succeeded",
+        /// Exit code 0, but a file of `expected_outputs` is not there.
+        MissingOutput = "missing_output",
+        /// Its file system was full when it failed.
+        DiskFull = "disk_full",
+        /// It used more than `memory_per_task` and was ended for it.
+        MemoryLimit = "memory_limit",
+        /// The kernel ran out of memory and killed one of its processes.
+        OomKill = "oom_kill",
+        /// It asked for a GPU by a number that its mask hides.
+        GpuMasked = "gpu_masked",
+    }
+}
+
+names! {
+    /// Why an attempt was made in a resumed run, or why a task was left out of it.
+    pub enum Reason {
+        /// It is not in the record yet.
+        NewInList = "new_in_list",
+        /// It is in the record, but never started.
+        NeverRan = "never_ran",
+        /// Its last attempt failed.
+        FailedBefore = "failed_before",
+        /// Its last attempt was cancelled or lost.
+        InterruptedBefore = "interrupted_before",
+        /// Its command is another than in the record.
+        CommandChanged = "command_changed",
+        /// It was asked for by `--only`.
+        Listed = "listed",
+        /// An attempt of the same session failed and `retries` allow another.
+        Retry = "retry",
+        /// Left out: it succeeded with the same command.
+        SucceededBefore = "succeeded_before",
+        /// Left out: `--only` does not name it.
+        NotListed = "not_listed",
     }
 }
 
@@ -106,10 +151,25 @@ pub struct Usage {
     pub read_call_count: Option<i64>,
     /// Number of write calls (`syscw`).
     pub write_call_count: Option<i64>,
+    /// Share of the time its GPUs were busy, 0-1 (mean over its GPUs and samples).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu_busy_fraction: Option<f64>,
+    /// Largest sampled GPU memory of its processes, bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu_memory_max_bytes: Option<i64>,
+    /// Energy its GPUs used while it ran, joules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu_energy_j: Option<f64>,
     /// Size of the standard output file at the end.
     pub stdout_bytes: Option<i64>,
     /// Size of the standard error file at the end.
     pub stderr_bytes: Option<i64>,
+    /// Bytes of standard output that `max_output` cut out of its middle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stdout_cut_bytes: Option<i64>,
+    /// Bytes of standard error that `max_output` cut out of its middle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stderr_cut_bytes: Option<i64>,
     /// Processes that the task left behind, which were ended.
     pub leftover_process_count: Option<i64>,
 }
@@ -128,6 +188,8 @@ row! {
         task_index: i64 => Int64,
         /// 1 is the first; 0 in tasks.parquet for a task that never ran
         attempt: i32 => Int32,
+        /// why it was made, in a resumed run or after a failure; null for a first attempt of a fresh run
+        reason: Option<Reason> => Category,
         /// the command after placeholders
         command: String => Text,
         /// hash of the command before placeholders, for resume and compare
@@ -222,11 +284,116 @@ row! {
         stdout_bytes: Option<i64> => Int64,
         /// size of the standard error file
         stderr_bytes: Option<i64> => Int64,
+        /// bytes of standard output that `max_output` cut out of its middle
+        stdout_cut_bytes: Option<i64> => Int64,
+        /// bytes of standard error that `max_output` cut out of its middle
+        stderr_cut_bytes: Option<i64> => Int64,
         /// processes it left behind, which were ended
         leftover_process_count: Option<i64> => Int64,
         /// its parameters, as JSON; in the tables one column each, `param_*`
         params_json: Option<String> => Text,
         /// the scalars of its result.json, as JSON; in the tables one column each, `result_*`
         results_json: Option<String> => Text,
+    }
+}
+
+/// Where an attempt was made, and what it held there.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Seat {
+    /// The run.
+    pub run_id: String,
+    /// Which start of it.
+    pub session: i32,
+    /// Name of the host.
+    pub host: String,
+    /// Number of the host within the run.
+    pub host_id: i32,
+    /// Number of the worker within the host.
+    pub worker_id: i32,
+    /// Logical CPUs; `None` where workers hold none of their own.
+    pub cores: Option<Vec<i32>>,
+    /// Number of cores.
+    pub core_count: i32,
+    /// Device ids of GPUs.
+    pub gpus: Vec<i32>,
+    /// `memory_per_task`, bytes.
+    pub memory_requested_bytes: Option<i64>,
+}
+
+impl Attempt {
+    /// A task of which nothing is known but its order: its outcome is `pending`.
+    pub fn of_order(run_id: &str, session: i32, order: TaskOrder) -> Self {
+        Self {
+            run_id: run_id.to_owned(),
+            session,
+            task_id: order.task_id,
+            task_index: order.task_index,
+            reason: order.reason,
+            command: order.command,
+            command_hash: order.command_hash,
+            ready_at: None,
+            params_json: order.params_json,
+            ..Self::default()
+        }
+    }
+
+    /// The row of an attempt that ended, or could not be started.
+    pub fn of_end(seat: &Seat, order: TaskOrder, ended: TaskEnded) -> Self {
+        let finished_at = ended.finished_at();
+        let usage = ended.usage;
+        let ready_at = order.ready_at;
+        Self {
+            attempt: ended.attempt,
+            outcome: ended.outcome,
+            exit_code: ended.exit_code,
+            signal: ended.signal,
+            cause: ended.cause,
+            cause_evidence: ended.cause_evidence,
+            error: ended.error,
+            stderr_tail: ended.stderr_tail,
+            stdout_tail: ended.stdout_tail,
+            host: Some(seat.host.clone()),
+            host_id: Some(seat.host_id),
+            worker_id: Some(ended.worker_id),
+            cores: seat.cores.clone(),
+            core_count: Some(seat.core_count),
+            gpu_count: i32::try_from(seat.gpus.len()).ok(),
+            gpus: Some(seat.gpus.clone()),
+            pid: ended.pid,
+            ready_at: Some(ready_at),
+            started_at: ended.started_at,
+            finished_at,
+            memory_requested_bytes: seat.memory_requested_bytes,
+            timeout_s: order.timeout_s,
+            stopped_s: ended.stopped_s,
+            wait_s: ended.started_at.map(|start| start.seconds_since(ready_at)),
+            wall_s: ended.wall_s,
+            user_s: usage.user_s,
+            system_s: usage.system_s,
+            max_process_rss_bytes: usage.max_process_rss_bytes,
+            rss_floor_bytes: usage.rss_floor_bytes,
+            max_tree_rss_bytes: usage.max_tree_rss_bytes,
+            sample_count: usage.sample_count,
+            minor_fault_count: usage.minor_fault_count,
+            major_fault_count: usage.major_fault_count,
+            voluntary_switch_count: usage.voluntary_switch_count,
+            involuntary_switch_count: usage.involuntary_switch_count,
+            storage_read_bytes: usage.storage_read_bytes,
+            storage_write_bytes: usage.storage_write_bytes,
+            syscall_read_bytes: usage.syscall_read_bytes,
+            syscall_write_bytes: usage.syscall_write_bytes,
+            read_call_count: usage.read_call_count,
+            write_call_count: usage.write_call_count,
+            gpu_busy_fraction: usage.gpu_busy_fraction,
+            gpu_memory_max_bytes: usage.gpu_memory_max_bytes,
+            gpu_energy_j: usage.gpu_energy_j,
+            stdout_bytes: usage.stdout_bytes,
+            stderr_bytes: usage.stderr_bytes,
+            stdout_cut_bytes: usage.stdout_cut_bytes,
+            stderr_cut_bytes: usage.stderr_cut_bytes,
+            leftover_process_count: usage.leftover_process_count,
+            results_json: ended.results_json,
+            ..Self::of_order(&seat.run_id, seat.session, order)
+        }
     }
 }

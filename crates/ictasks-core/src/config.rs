@@ -33,6 +33,7 @@ pub use schema::json_schema;
 
 /// Serde's derive needs the name of the trait; what it makes is called by `deserialize_with_keys!`.
 use serde::Deserialize as DeriveDeserialize;
+use serde::Serialize;
 
 /// The configuration file, as typed. Every key may be left out.
 #[derive(Clone, Debug, Default, PartialEq, DeriveDeserialize, JsonSchema)]
@@ -72,10 +73,58 @@ pub struct Config {
     #[serde(rename = "sample_interval", deserialize_with = "scalar::seconds")]
     #[schemars(schema_with = "schema::duration")]
     pub sample_interval_s: Option<f64>,
-    /// Stop when a task fails. Not acted on yet.
+    /// Further attempts at a task that fails; 0 by default.
+    #[serde(deserialize_with = "scalar::count")]
+    #[schemars(range(min = 0))]
+    pub retries: Option<i32>,
+    /// Pause before the first retry, for instance `30s`; none by default.
+    #[serde(rename = "retry_delay", deserialize_with = "scalar::seconds")]
+    #[schemars(schema_with = "schema::duration")]
+    pub retry_delay_s: Option<f64>,
+    /// How many times longer each further pause is, up to an hour; 2 by default.
+    pub retry_backoff: Option<f64>,
+    /// Time limit of a task: seconds, or for instance `90s`, `1h30m`; none by default.
+    #[serde(rename = "timeout", deserialize_with = "scalar::seconds")]
+    #[schemars(schema_with = "schema::duration")]
+    pub timeout_s: Option<f64>,
+    /// Between SIGTERM and SIGKILL when a task is ended; 10 s by default.
+    #[serde(rename = "kill_grace", deserialize_with = "scalar::seconds")]
+    #[schemars(schema_with = "schema::duration")]
+    pub kill_grace_s: Option<f64>,
+    /// Files that a task must have made in its current directory; without them it has failed.
+    #[serde(deserialize_with = "scalar::paths")]
+    #[schemars(schema_with = "schema::names")]
+    pub expected_outputs: Vec<String>,
+    /// Start no further task once so many have failed; no limit by default.
+    #[serde(deserialize_with = "scalar::count")]
+    #[schemars(range(min = 1))]
+    pub max_failures: Option<i32>,
+    /// 0.2.4's key: `true` is `max_failures: 1`.
     pub stop_on_error: Option<bool>,
-    /// Conditions to stop at. Not acted on yet.
+    /// Start no further task when one of the first so many attempts has to succeed and none did;
+    /// 0, the default, only warns.
+    #[serde(deserialize_with = "scalar::count")]
+    #[schemars(range(min = 0))]
+    pub stop_if_none_succeed: Option<i32>,
+    /// Start no further task once a task's directory meets one of these conditions.
     pub stopping_conditions: Option<Vec<StoppingCondition>>,
+    /// Memory a task needs, for instance `2G` (1024³ bytes each): fewer workers where there is less.
+    #[serde(rename = "memory_per_task", deserialize_with = "scalar::bytes")]
+    #[schemars(schema_with = "schema::bytes")]
+    pub memory_per_task_bytes: Option<i64>,
+    /// Whether a task that uses more than `memory_per_task` is ended; `false` by default.
+    pub enforce_memory: Option<bool>,
+    /// How much of a task's output is kept, for instance `100M`, or `{stdout: none, stderr: 1G}`,
+    /// the default: of more, the beginning and the end.
+    pub max_output: MaxOutput,
+    /// Which tasks keep the files that the farm writes into their directories.
+    pub task_files: TaskFiles,
+    /// How tasks learn of their GPUs.
+    pub gpu_binding: Option<GpuBinding>,
+    /// Whether tasks are bound to the CPUs of their workers.
+    #[serde(deserialize_with = "scalar::pin_cores")]
+    #[schemars(schema_with = "schema::pin_cores")]
+    pub pin_cores: PinCores,
     /// Look for a Slurm job. Not acted on yet.
     pub check_slurm: Option<bool>,
     /// The Slurm job to run in. Not acted on yet.
@@ -135,6 +184,18 @@ pub struct TaskItem {
     #[serde(default, deserialize_with = "scalar::params")]
     #[schemars(schema_with = "schema::params")]
     pub params: serde_json::Map<String, serde_json::Value>,
+    /// As the key of the same name for all tasks.
+    #[serde(default, deserialize_with = "scalar::count")]
+    #[schemars(range(min = 0))]
+    pub retries: Option<i32>,
+    /// As the key of the same name for all tasks.
+    #[serde(default, rename = "timeout", deserialize_with = "scalar::seconds")]
+    #[schemars(schema_with = "schema::duration")]
+    pub timeout_s: Option<f64>,
+    /// As the key of the same name for all tasks.
+    #[serde(default, deserialize_with = "scalar::optional_paths")]
+    #[schemars(schema_with = "schema::names")]
+    pub expected_outputs: Option<Vec<String>>,
 }
 
 /// `tasks: {items: […]}`.
@@ -146,15 +207,88 @@ struct TaskMap {
     items: Vec<TaskItem>,
 }
 
-/// One of the conditions to stop at: 0.2.4's key, not acted on yet.
-#[derive(Clone, Debug, Default, PartialEq, Eq, DeriveDeserialize, JsonSchema)]
-#[serde(remote = "Self", deny_unknown_fields, default)]
+/// One of the conditions to stop at, looked for in each task's directory after its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, DeriveDeserialize, JsonSchema)]
+#[serde(remote = "Self", deny_unknown_fields)]
 #[schemars(rename = "StoppingCondition")]
 pub struct StoppingCondition {
-    /// A text.
+    /// A file; without `stopmagic` it is enough that it is there.
+    #[serde(deserialize_with = "scalar::path")]
+    #[schemars(schema_with = "schema::text")]
+    pub stopfile: String,
+    /// A text that has to stand in it.
+    #[serde(default)]
     pub stopmagic: Option<String>,
-    /// A file that it stands in.
-    pub stopfile: Option<String>,
+}
+
+/// `max_output`, bytes; `None` is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, DeriveDeserialize)]
+pub struct OutputLimits {
+    /// Of standard output.
+    pub stdout_bytes: Option<i64>,
+    /// Of standard error.
+    pub stderr_bytes: Option<i64>,
+}
+
+/// `max_output` as typed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MaxOutput {
+    /// Of standard output; the inner `None` is `none`.
+    pub stdout: Option<Option<i64>>,
+    /// Of standard error.
+    pub stderr: Option<Option<i64>>,
+}
+
+/// `max_output: {stdout: …, stderr: …}`.
+#[derive(DeriveDeserialize, JsonSchema)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
+#[schemars(rename = "MaxOutput")]
+#[derive(Default)]
+struct MaxOutputMap {
+    /// Of standard output; `none` by default.
+    #[serde(deserialize_with = "scalar::output_limit")]
+    #[schemars(schema_with = "schema::bytes")]
+    stdout: Option<Option<i64>>,
+    /// Of standard error; `1G` by default.
+    #[serde(deserialize_with = "scalar::output_limit")]
+    #[schemars(schema_with = "schema::bytes")]
+    stderr: Option<Option<i64>>,
+}
+
+/// Which tasks keep `task.json` and their output files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, DeriveDeserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskFiles {
+    /// All of them.
+    #[default]
+    All,
+    /// Those that did not succeed; of the others the record keeps the facts.
+    Failed,
+    /// None of them.
+    None,
+}
+
+/// How tasks learn of their GPUs, beside `ICTASKS_GPU_IDS`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, DeriveDeserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GpuBinding {
+    /// By the file `gpu_ids.txt` in their directories alone.
+    #[default]
+    File,
+    /// Also by `CUDA_VISIBLE_DEVICES` or `ROCR_VISIBLE_DEVICES`, which hides the other GPUs.
+    VisibleDevices,
+}
+
+/// Whether tasks are bound to the CPUs of their workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PinCores {
+    /// Inside a Slurm allocation, and where `cores_per_task` was given or derived.
+    #[default]
+    Auto,
+    /// Yes.
+    True,
+    /// No.
+    False,
 }
 
 /// A Slurm job: 0.2.4's key, not acted on yet.
@@ -172,7 +306,21 @@ pub struct SlurmJob {
     pub nodes: Vec<String>,
 }
 
-deserialize_with_keys!(Config, TaskDistribution, TaskItem, TaskMap, StoppingCondition, SlurmJob);
+deserialize_with_keys!(
+    Config,
+    TaskDistribution,
+    TaskItem,
+    TaskMap,
+    StoppingCondition,
+    SlurmJob,
+    MaxOutputMap
+);
+
+impl Serialize for StoppingCondition {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
 
 impl<'de> Deserialize<'de> for TaskItems {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -183,6 +331,42 @@ impl<'de> Deserialize<'de> for TaskItems {
 /// `tasks:` with nothing behind it is an empty list, which is refused.
 fn task_items<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TaskItems>, D::Error> {
     Deserialize::deserialize(deserializer).map(Some)
+}
+
+impl<'de> Deserialize<'de> for MaxOutput {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(MaxOutputVisitor)
+    }
+}
+
+struct MaxOutputVisitor;
+
+impl<'de> Visitor<'de> for MaxOutputVisitor {
+    type Value = MaxOutput;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a size such as `100M`, or a map with `stdout` and `stderr`")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<MaxOutput, E> {
+        let limit = scalar::parse_output_limit(text).map_err(E::custom)?;
+        Ok(MaxOutput { stdout: Some(limit), stderr: Some(limit) })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<MaxOutput, A::Error> {
+        let map: MaxOutputMap = Deserialize::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(MaxOutput { stdout: map.stdout, stderr: map.stderr })
+    }
+}
+
+impl MaxOutput {
+    /// With the defaults for what is not given.
+    pub fn limits(self) -> OutputLimits {
+        OutputLimits {
+            stdout_bytes: self.stdout.flatten(),
+            stderr_bytes: self.stderr.unwrap_or(Some(1 << 30)),
+        }
+    }
 }
 
 struct TaskItemsVisitor;
@@ -215,12 +399,7 @@ impl<'de> Visitor<'de> for TaskItemsVisitor {
 impl Config {
     /// What the user should know: keys that are read but not yet acted on.
     pub fn warnings(&self) -> Vec<String> {
-        let set = [
-            ("stop_on_error", self.stop_on_error.is_some()),
-            ("stopping_conditions", self.stopping_conditions.is_some()),
-            ("check_slurm", self.check_slurm.is_some()),
-            ("slurm_job", self.slurm_job.is_some()),
-        ];
+        let set = [("check_slurm", self.check_slurm.is_some()), ("slurm_job", self.slurm_job.is_some())];
         let set = set.into_iter().filter(|(_, is_set)| *is_set);
         set.map(|(key, _)| format!("`{key}` is checked but not acted on in this version")).collect()
     }

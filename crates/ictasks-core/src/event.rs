@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::attempt::Attempt;
+use crate::attempt::{Attempt, Reason};
 use crate::column::{Column, ColumnType, Timestamp, names};
 use crate::protocol::NodeInfo;
 use crate::sample::Sample;
@@ -14,6 +14,8 @@ names! {
     pub enum EventKind {
         /// A session began in a fresh run directory.
         RunStarted = "run_started",
+        /// A later session began.
+        RunResumed = "run_resumed",
         /// An agent said hello.
         NodeJoined = "node_joined",
         /// An agent ended before it was told to.
@@ -22,6 +24,10 @@ names! {
         TaskStarted = "task_started",
         /// An attempt ended, or could not be started.
         TaskFinished = "task_finished",
+        /// An attempt failed and another will be made.
+        TaskRetried = "task_retried",
+        /// A resumed run leaves the task out.
+        TaskSkipped = "task_skipped",
         /// At the end: a task that never started.
         TaskPending = "task_pending",
         /// The run was asked to stop.
@@ -52,6 +58,11 @@ pub enum EventBody {
         /// For people: what was started.
         message: String,
     },
+    /// A later session began.
+    RunResumed {
+        /// For people: what is run and what is left out, counted by reason.
+        message: String,
+    },
     /// An agent said hello.
     NodeJoined(NodeInfo),
     /// An agent ended before it was told to.
@@ -78,6 +89,26 @@ pub enum EventBody {
     },
     /// An attempt ended, or could not be started.
     TaskFinished(Box<Attempt>),
+    /// An attempt failed and another will be made.
+    TaskRetried {
+        /// The task's id.
+        task_id: String,
+        /// Its position in the list.
+        task_index: i64,
+        /// The attempt that will be made.
+        attempt: i32,
+        /// For people: why, and when.
+        message: String,
+    },
+    /// A resumed run leaves the task out.
+    TaskSkipped {
+        /// The task's id.
+        task_id: String,
+        /// Its position in the list.
+        task_index: i64,
+        /// Why.
+        reason: Reason,
+    },
     /// A task never started; its outcome is `pending` and its cause says why.
     TaskPending(Box<Attempt>),
     /// The run was asked to stop.
@@ -97,10 +128,13 @@ impl EventBody {
     pub const fn kind(&self) -> EventKind {
         match self {
             Self::RunStarted { .. } => EventKind::RunStarted,
+            Self::RunResumed { .. } => EventKind::RunResumed,
             Self::NodeJoined(_) => EventKind::NodeJoined,
             Self::NodeLost { .. } => EventKind::NodeLost,
             Self::TaskStarted { .. } => EventKind::TaskStarted,
             Self::TaskFinished(_) => EventKind::TaskFinished,
+            Self::TaskRetried { .. } => EventKind::TaskRetried,
+            Self::TaskSkipped { .. } => EventKind::TaskSkipped,
             Self::TaskPending(_) => EventKind::TaskPending,
             Self::StopRequested { .. } => EventKind::StopRequested,
             Self::RunFinished { .. } => EventKind::RunFinished,

@@ -30,3 +30,16 @@ pub fn agent_log(host: &str, host_id: i32) -> String {
 pub fn slot_draft(host_id: i32, worker_id: i32) -> String {
     format!("agent-{host_id}-slot-{worker_id}.json")
 }
+
+/// File in the journal by which `ictasks stop` asks a run to stop; it holds `stop` or `drain`.
+pub const STOP_FILE: &str = "stop";
+
+/// Whether a file of the journal is the slot log of an agent.
+pub fn is_agent_log(name: &str) -> bool {
+    name.starts_with("agent-") && name.ends_with(".log")
+}
+
+/// What is added to the name of a file of an earlier attempt.
+pub fn attempt_suffix(attempt: i32) -> String {
+    format!(".attempt-{attempt}")
+}

@@ -1,6 +1,7 @@
 //! The vocabulary of `ictasks`: what is typed ([`config`]), what it means ([`plan`], [`task`]),
 //! what agents are told and tell ([`protocol`]), what happened ([`event`], [`attempt`],
-//! [`sample`]) and how that is written down ([`mod@column`]).
+//! [`sample`]), what agents leave behind ([`slot_log`]), what a resumed run knows ([`history`]) and
+//! how all that is written down ([`mod@column`]).
 //!
 //! Every other crate depends on this one; where two of them meet, they meet in a type of this crate.
 
@@ -10,12 +11,14 @@ pub mod command;
 pub mod config;
 pub mod error;
 pub mod event;
+pub mod history;
 pub mod layout;
 pub mod machine;
 pub mod plan;
 pub mod protocol;
 pub mod provenance;
 pub mod sample;
+pub mod slot_log;
 pub mod task;
 pub mod task_id;
 pub mod task_list;

@@ -1,7 +1,7 @@
 //! What this machine has: cores, their threads, a CPU quota, GPUs, memory.
 //!
 //! - `topology`: which logical CPUs make up a core;
-//! - `quota`: how many CPUs the cgroups allow.
+//! - `quota`: how many CPUs and how much memory the cgroups allow.
 //!
 //! Both are pure functions over what the kernel shows; only [`Machine::detect`] looks.
 
@@ -22,10 +22,14 @@ pub struct Machine {
     pub cores: Vec<Vec<i32>>,
     /// CPUs that the cgroups allow, if they limit them.
     pub cpu_quota: Option<f64>,
-    /// GPUs; `None` where nobody looked. See [`Machine::with_gpus`].
-    pub gpu_count: Option<i32>,
+    /// Device ids of the GPUs that may be used; `None` where nobody looked. See [`Machine::with_gpus`].
+    pub gpus: Option<Vec<i32>>,
     /// Memory, bytes.
     pub memory_total_bytes: Option<i64>,
+    /// Memory that tasks may use together: of the machine, of the cgroups, of Slurm's allocation.
+    pub memory_limit_bytes: Option<i64>,
+    /// Whether this is inside a Slurm allocation.
+    pub is_in_slurm: bool,
 }
 
 impl Machine {
@@ -44,15 +48,26 @@ impl Machine {
             host: host_name(),
             cores: cores_within(&affinity_mask(), siblings),
             cpu_quota: quota::cpu_quota(&proc("self/cgroup"), &proc("self/mountinfo"), read),
-            gpu_count: None,
+            gpus: None,
             memory_total_bytes: memory_total_bytes(),
+            memory_limit_bytes: least([
+                memory_total_bytes(),
+                quota::memory_limit(&proc("self/cgroup"), &proc("self/mountinfo"), read),
+                slurm_memory(|name| std::env::var(name).ok()),
+            ]),
+            is_in_slurm: std::env::var_os("SLURM_JOB_ID").is_some(),
         }
     }
 
-    /// The machine with this number of GPUs (`None`: not looked for).
+    /// The machine with these GPUs (`None`: not looked for).
     #[must_use]
-    pub fn with_gpus(self, gpu_count: Option<i32>) -> Self {
-        Self { gpu_count, ..self }
+    pub fn with_gpus(self, gpus: Option<Vec<i32>>) -> Self {
+        Self { gpus, ..self }
+    }
+
+    /// Number of GPUs, where they were looked for.
+    pub fn gpu_count(&self) -> Option<i32> {
+        self.gpus.as_ref().map(|gpus| i32::try_from(gpus.len()).unwrap_or(i32::MAX))
     }
 
     /// Logical CPUs within the affinity mask.
@@ -103,9 +118,26 @@ fn memory_total_of(meminfo: &str) -> Option<i64> {
     kibibytes.checked_mul(1024)
 }
 
+/// `SLURM_MEM_PER_NODE`, MiB, as bytes. `--mem=0`, the whole node, is no limit.
+fn slurm_memory(variable: impl Fn(&str) -> Option<String>) -> Option<i64> {
+    let mebibytes: i64 = variable("SLURM_MEM_PER_NODE")?.trim().parse().ok()?;
+    mebibytes.checked_mul(1 << 20).filter(|bytes| *bytes > 0)
+}
+
+fn least(figures: [Option<i64>; 3]) -> Option<i64> {
+    figures.into_iter().flatten().min()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slurms_figure_is_in_mebibytes() {
+        assert_eq!(slurm_memory(|_| Some("2048".to_owned())), Some(2 << 30));
+        assert_eq!(slurm_memory(|_| Some("0".to_owned())), None);
+        assert_eq!(slurm_memory(|_| None), None);
+    }
 
     #[test]
     fn this_machine_has_cores_memory_and_a_name() {
@@ -115,8 +147,9 @@ mod tests {
         let available = std::thread::available_parallelism().unwrap().get();
         // The standard library takes the quota into account, too.
         assert!(machine.logical_cpu_count() >= i32::try_from(available).unwrap());
-        assert_eq!(machine.gpu_count, None);
-        assert_eq!(machine.with_gpus(Some(2)).gpu_count, Some(2));
+        assert!(machine.memory_limit_bytes <= machine.memory_total_bytes);
+        assert_eq!(machine.gpu_count(), None);
+        assert_eq!(machine.with_gpus(Some(vec![2, 3])).gpu_count(), Some(2));
     }
 
     #[test]
@@ -132,8 +165,10 @@ mod tests {
             host: "h".to_owned(),
             cores: vec![vec![0, 2], vec![1, 3]],
             cpu_quota,
-            gpu_count: None,
+            gpus: None,
             memory_total_bytes: None,
+            memory_limit_bytes: None,
+            is_in_slurm: false,
         };
         for (quota, limit) in
             [(None, None), (Some(4.0), None), (Some(64.0), None), (Some(3.5), Some(3)), (Some(0.5), Some(1))]

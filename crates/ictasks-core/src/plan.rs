@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::command::Shell;
-use crate::config::Config;
+use crate::config::{Config, GpuBinding, OutputLimits, PinCores, StoppingCondition, TaskFiles};
 use crate::error::PlanError;
 use crate::machine::Machine;
 use crate::protocol::{Worker, WorkingDirectory};
@@ -48,12 +48,93 @@ pub struct Plan {
     pub labels: serde_json::Map<String, serde_json::Value>,
     /// Seconds between samples of young tasks and hosts; 0 takes none.
     pub sample_interval_s: f64,
+    /// Whether tasks are bound to the CPUs of their workers.
+    pub pin_cores: bool,
+    /// What is done about tasks that fail or take too much.
+    pub limits: Limits,
+    /// How much of a task's output is kept.
+    pub max_output: OutputLimits,
+    /// Which tasks keep the files that the agent writes.
+    pub task_files: TaskFiles,
+    /// How tasks learn of their GPUs.
+    pub gpu_binding: GpuBinding,
     /// How the figures came about, a line each, for `--dry-run` and `-v`.
     #[serde(skip)]
     pub arithmetic: Vec<String>,
     /// What the user should know before the run.
     #[serde(skip)]
     pub warnings: Vec<String>,
+}
+
+/// What is done about tasks that fail or take too much. Tasks may have their own retries, time limit
+/// and expected outputs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Limits {
+    /// Further attempts at a task that fails.
+    pub retries: i32,
+    /// Seconds before the first of them.
+    pub retry_delay_s: f64,
+    /// Each further pause is so many times longer.
+    pub retry_backoff: f64,
+    /// Seconds a task may take.
+    pub timeout_s: Option<f64>,
+    /// Seconds between SIGTERM and SIGKILL when a task is ended.
+    pub kill_grace_s: f64,
+    /// Files that a task must make.
+    pub expected_outputs: Vec<String>,
+    /// So many failed tasks, and no further task starts.
+    pub max_failures: Option<i32>,
+    /// So many attempts without a success at the beginning, and no further task starts; 0 only warns.
+    pub stop_if_none_succeed: i32,
+    /// What in a task's directory means that no further task starts.
+    pub stopping_conditions: Vec<StoppingCondition>,
+    /// Memory a task may use, bytes.
+    pub memory_per_task_bytes: Option<i64>,
+    /// Whether a task that uses more is ended.
+    pub enforce_memory: bool,
+}
+
+impl Limits {
+    fn of(config: &Config) -> Result<Self, PlanError> {
+        let impossible = |arithmetic: &str, remedy: &str| PlanError::Impossible {
+            arithmetic: arithmetic.to_owned(),
+            remedy: remedy.to_owned(),
+        };
+        let retry_backoff = config.retry_backoff.unwrap_or(2.0);
+        if !(1.0..=100.0).contains(&retry_backoff) {
+            let arithmetic = format!("`retry_backoff` is {retry_backoff}");
+            return Err(impossible(&arithmetic, "give 1 for equal pauses, or up to 100"));
+        }
+        let enforce_memory = config.enforce_memory.unwrap_or(false);
+        if enforce_memory && config.memory_per_task_bytes.is_none() {
+            return Err(impossible(
+                "`enforce_memory` is true, and no `memory_per_task` is given",
+                "give for instance `memory_per_task: 2G`",
+            ));
+        }
+        let max_failures = match (config.max_failures, config.stop_on_error) {
+            (Some(0), _) => {
+                let remedy = "give 1 or more, or leave it out for no limit";
+                return Err(impossible("`max_failures` is 0", remedy));
+            }
+            (Some(count), _) => Some(count),
+            (None, Some(true)) => Some(1),
+            (None, _) => None,
+        };
+        Ok(Self {
+            retries: config.retries.unwrap_or(0),
+            retry_delay_s: config.retry_delay_s.unwrap_or(0.0),
+            retry_backoff,
+            timeout_s: config.timeout_s.filter(|seconds| *seconds > 0.0),
+            kill_grace_s: config.kill_grace_s.unwrap_or(10.0),
+            expected_outputs: config.expected_outputs.clone(),
+            max_failures,
+            stop_if_none_succeed: config.stop_if_none_succeed.unwrap_or(0),
+            stopping_conditions: config.stopping_conditions.clone().unwrap_or_default(),
+            memory_per_task_bytes: config.memory_per_task_bytes,
+            enforce_memory,
+        })
+    }
 }
 
 /// The five `task_distribution` variables, resolved: none is 0 unless there is none.
@@ -95,9 +176,19 @@ impl Plan {
         let run_dir = command_line.run_dir.as_deref().unwrap_or(&submit_dir);
         let run_dir = absolute(&submit_dir, run_dir);
         let job_id = config.job_id.clone().filter(|job_id| !job_id.is_empty());
-        let mut shares = Shares::of(&config.task_distribution, command_line.workers, machine)?;
+        let limits = Limits::of(config)?;
+        let memory_per_task = limits.memory_per_task_bytes;
+        let mut shares =
+            Shares::of(&config.task_distribution, command_line.workers, memory_per_task, machine)?;
         let mut warnings = config.warnings();
         let workers = workers(&shares, machine, &mut warnings);
+        if shares.distribution.gpus_per_task > 0 && config.gpu_binding.is_none() {
+            warnings.push(
+                "tasks find the ids of their GPUs in `gpu_ids.txt`; with `gpu_binding: visible_devices` they \
+                 see no others"
+                    .to_owned(),
+            );
+        }
         if machine.limiting_quota().is_some() {
             let line = "workers are not pinned: the cgroup's quota may be spent on any CPU";
             shares.arithmetic.push(line.to_owned());
@@ -117,6 +208,15 @@ impl Plan {
             environment: config.environment.clone(),
             labels: config.labels.clone(),
             sample_interval_s: config.sample_interval_s.unwrap_or(1.0),
+            pin_cores: match config.pin_cores {
+                PinCores::Auto => machine.is_in_slurm || shares.cores_per_task_is_chosen,
+                PinCores::True => true,
+                PinCores::False => false,
+            },
+            limits,
+            max_output: config.max_output.limits(),
+            task_files: config.task_files,
+            gpu_binding: config.gpu_binding.unwrap_or_default(),
             arithmetic: shares.arithmetic,
             warnings,
         })

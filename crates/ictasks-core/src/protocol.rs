@@ -8,9 +8,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::attempt::{Cause, Evidence, Outcome, Usage};
+use crate::attempt::{Cause, Evidence, Outcome, Reason, Seat, Usage};
 use crate::column::Timestamp;
 use crate::command::Shell;
+use crate::config::{GpuBinding, OutputLimits, StoppingCondition, TaskFiles};
 use crate::sample::Sample;
 
 /// Version of these messages; an agent of another version is refused.
@@ -74,6 +75,40 @@ pub struct Setup {
     pub environment: BTreeMap<String, String>,
     /// Seconds between samples of young tasks and hosts; 0 takes none.
     pub sample_interval_s: f64,
+    /// Whether tasks are bound to the CPUs of their workers.
+    pub pin_cores: bool,
+    /// Seconds between SIGTERM and SIGKILL at a task's time limit.
+    pub kill_grace_s: f64,
+    /// Memory a task may use, bytes.
+    pub memory_per_task_bytes: Option<i64>,
+    /// Whether a task that uses more is ended.
+    pub enforce_memory: bool,
+    /// How much of a task's output is kept.
+    pub max_output: OutputLimits,
+    /// Which tasks keep the files that the agent writes.
+    pub task_files: TaskFiles,
+    /// What is looked for in a task's directory after it has ended.
+    pub stopping_conditions: Vec<StoppingCondition>,
+    /// How tasks learn of their GPUs.
+    pub gpu_binding: GpuBinding,
+}
+
+impl Setup {
+    /// What an attempt on this worker holds, for its row in the record.
+    pub fn seat(&self, host: &str, worker: &Worker) -> Seat {
+        let count = |cores: &Vec<i32>| i32::try_from(cores.len()).unwrap_or(i32::MAX);
+        Seat {
+            run_id: self.run_id.clone(),
+            session: self.session,
+            host: host.to_owned(),
+            host_id: self.host_id,
+            worker_id: worker.id,
+            core_count: worker.cores.as_ref().map_or(self.cores_per_task, count),
+            cores: worker.cores.clone(),
+            gpus: worker.gpus.clone(),
+            memory_requested_bytes: self.memory_per_task_bytes,
+        }
+    }
 }
 
 /// What the coordinator asks of an agent.
@@ -91,6 +126,10 @@ pub enum Request {
         /// What the record is to say.
         cause: Cause,
     },
+    /// Stop what runs (SIGSTOP), and answer with [`Reply::Suspended`].
+    Suspend,
+    /// Let what was stopped go on (SIGCONT).
+    Continue,
     /// Nothing more will come: finish and exit.
     End,
 }
@@ -106,9 +145,25 @@ pub struct TaskOrder {
     pub attempt: i32,
     /// The command, placeholders replaced.
     pub command: String,
+    /// Hash of the command before placeholders.
+    pub command_hash: i64,
+    /// When it could have run.
+    pub ready_at: Timestamp,
     /// Environment of this task.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment: BTreeMap<String, String>,
+    /// Its parameters, as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub params_json: Option<String>,
+    /// Why this attempt is made, in a resumed run or after a failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// Seconds it may take, time in which it is stopped left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_s: Option<f64>,
+    /// Files that must be in its current directory after exit code 0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expected_outputs: Vec<String>,
 }
 
 /// What an agent says.
@@ -136,6 +191,13 @@ pub enum Reply {
     },
     /// Resource use.
     Samples(Vec<Sample>),
+    /// What runs has been stopped, as asked by [`Request::Suspend`].
+    Suspended,
+    /// Something that the user should know, and that stops nothing.
+    Warning {
+        /// What.
+        message: String,
+    },
     /// Something is wrong with the agent itself (for instance a slot died).
     Trouble {
         /// What.
@@ -164,6 +226,25 @@ pub struct NodeInfo {
     pub cpu_model: Option<String>,
     /// Its clock when it said hello.
     pub at: Timestamp,
+    /// Its GPUs, as far as its workers hold them and a driver could be asked.
+    #[serde(default)]
+    pub gpus: Vec<GpuInfo>,
+    /// How the memory limit is enforced, where it is: `cgroup` or `sampled`.
+    #[serde(default)]
+    pub memory_enforcement: Option<String>,
+}
+
+/// A GPU of a host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GpuInfo {
+    /// Device id of the node.
+    pub id: i32,
+    /// Its model.
+    pub name: Option<String>,
+    /// Its own id.
+    pub uuid: Option<String>,
+    /// Its memory.
+    pub memory_total_bytes: Option<i64>,
 }
 
 /// A task's first process was started.
@@ -199,6 +280,9 @@ pub struct TaskEnded {
     /// Start to end of the first process, seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wall_s: Option<f64>,
+    /// How long it was stopped of that, seconds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub stopped_s: f64,
     /// How it ended.
     pub outcome: Outcome,
     /// Exit code, if it exited.
@@ -227,6 +311,18 @@ pub struct TaskEnded {
     /// The scalars of the `result.json` that it wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub results_json: Option<String>,
+    /// Which of the `stopping_conditions` holds in its directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_condition: Option<String>,
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    clippy::float_cmp,
+    reason = "serde's signature; exactly 0 is left out"
+)]
+fn is_zero(seconds: &f64) -> bool {
+    *seconds == 0.0
 }
 
 impl TaskEnded {
@@ -239,6 +335,7 @@ impl TaskEnded {
             pid: None,
             started_at: None,
             wall_s: None,
+            stopped_s: 0.0,
             outcome,
             exit_code: None,
             signal: None,
@@ -249,6 +346,7 @@ impl TaskEnded {
             stdout_tail: None,
             usage: Usage::default(),
             results_json: None,
+            stop_condition: None,
         }
     }
 

@@ -6,7 +6,7 @@ use crate::config::scalar::check_command;
 use crate::error::Fault;
 
 /// A task as the dispatcher takes it from the task source.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Task {
     /// Position in the task list, from 0.
     pub index: i64,
@@ -20,8 +20,18 @@ pub struct Task {
     pub environment: BTreeMap<String, String>,
     /// Its parameters as a JSON object of scalars, if it has any.
     pub params_json: Option<String>,
+    /// Further attempts if it fails, where it says so itself.
+    pub retries: Option<i32>,
+    /// Its time limit, where it says so itself, seconds.
+    pub timeout_s: Option<f64>,
+    /// Files that it must make, where it says so itself.
+    pub expected_outputs: Option<Vec<String>>,
     /// The line of the task list that it stands in; 0 for a task of a configuration.
     pub line: u64,
+    /// The command as typed, where that names an id which came from the position.
+    pub typed_command: Option<String>,
+    /// Whether the id was given, and does not come from the position.
+    pub id_is_given: bool,
 }
 
 impl Task {
@@ -32,16 +42,12 @@ impl Task {
         typed_command: &str,
         submit_dir: &str,
     ) -> Result<Self, Fault> {
+        let id_is_given = id.is_some();
         let id = id.unwrap_or_else(|| index.to_string());
-        let command = if typed_command.contains('%') {
-            typed_command
-                .replace("%TASKID%", &id)
-                .replace("%TASKNUM%", &id)
-                .replace("%SUBMITDIR%", submit_dir)
-        } else {
-            typed_command.to_owned()
-        };
+        let command = replace_placeholders(typed_command, &id, submit_dir);
         check_command(&command)?;
+        let names_position =
+            !id_is_given && PLACEHOLDERS_OF_ID.iter().any(|name| typed_command.contains(name));
         Ok(Self {
             index,
             id,
@@ -49,19 +55,44 @@ impl Task {
             command_hash: command_hash(typed_command),
             environment: BTreeMap::new(),
             params_json: None,
+            retries: None,
+            timeout_s: None,
+            expected_outputs: None,
             line: 0,
+            typed_command: names_position.then(|| typed_command.to_owned()),
+            id_is_given,
         })
     }
 
-    /// The task with an environment and parameters of its own.
-    pub(crate) fn with(
-        self,
-        environment: BTreeMap<String, String>,
-        params: &serde_json::Map<String, serde_json::Value>,
-    ) -> Self {
-        let params_json = (!params.is_empty()).then(|| serde_json::to_string(params).unwrap_or_default());
-        Self { environment, params_json, ..self }
+    /// The task at another position: in a resumed run it keeps the one that it had. An id that
+    /// was not given goes with the position, and so does what the command makes of it.
+    pub(crate) fn at_position(self, index: i64, submit_dir: &str) -> Self {
+        if self.id_is_given || self.index == index {
+            return Self { index, ..self };
+        }
+        let id = index.to_string();
+        let command = match &self.typed_command {
+            Some(typed) => replace_placeholders(typed, &id, submit_dir),
+            None => self.command,
+        };
+        Self { index, id, command, ..self }
     }
+}
+
+/// What stands for the id in a command.
+const PLACEHOLDERS_OF_ID: [&str; 2] = ["%TASKID%", "%TASKNUM%"];
+
+fn replace_placeholders(typed: &str, id: &str, submit_dir: &str) -> String {
+    if !typed.contains('%') {
+        return typed.to_owned();
+    }
+    let [task_id, task_number] = PLACEHOLDERS_OF_ID;
+    typed.replace(task_id, id).replace(task_number, id).replace("%SUBMITDIR%", submit_dir)
+}
+
+/// Parameters as the record keeps them; `None` where there are none.
+pub(crate) fn params_json(params: &serde_json::Map<String, serde_json::Value>) -> Option<String> {
+    (!params.is_empty()).then(|| serde_json::to_string(params).unwrap_or_default())
 }
 
 /// FNV-1a of a command, by which a resumed run and comparisons know it again.

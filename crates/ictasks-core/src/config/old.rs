@@ -13,15 +13,19 @@ pub fn notes_for_old_files(config: &Config) -> Vec<String> {
         return Vec::new();
     }
     let mut notes = Vec::new();
-    for (is_set, key) in [
-        (config.stop_on_error.is_some(), "stop_on_error"),
-        (config.stopping_conditions.is_some(), "stopping_conditions"),
-    ] {
-        if is_set {
-            notes.push(format!(
-                "0.2.4 read `{key}` but never acted on it; this version does not act on it yet"
-            ));
-        }
+    if config.stop_on_error.is_some() {
+        notes.push(
+            "`stop_on_error: true` starts no further task after the first failure (`max_failures: 1`); 0.2.4 \
+             documented it but never acted on it"
+                .to_owned(),
+        );
+    }
+    if config.stopping_conditions.is_some() {
+        notes.push(
+            "`stopping_conditions` are looked for in each task's directory after its end, and then no further \
+             task starts; 0.2.4 read them but never acted on them"
+                .to_owned(),
+        );
     }
     let cores_are_detected = config.task_distribution.cores_per_node.unwrap_or(0) == 0;
     if cores_are_detected {

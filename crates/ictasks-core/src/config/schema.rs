@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema as schema};
 use serde_json::{Value, json};
 
 use super::keys::OWN_PREFIX;
-use super::{Config, TaskItem, TaskItems, TaskMap};
+use super::{Config, MaxOutput, MaxOutputMap, TaskItem, TaskItems, TaskMap};
 
 /// The JSON schema of the configuration file.
 pub fn json_schema() -> Value {
@@ -29,6 +29,21 @@ fn admit_own_keys(schema: &mut Value) {
         }
         Value::Array(values) => values.iter_mut().for_each(admit_own_keys),
         _ => {}
+    }
+}
+
+impl JsonSchema for MaxOutput {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "MaxOutput".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let map = generator.subschema_for::<MaxOutputMap>();
+        schema!({"anyOf": [bytes(generator), map]})
     }
 }
 
@@ -68,8 +83,19 @@ pub(super) fn duration(_: &mut SchemaGenerator) -> Schema {
     schema!({
         "type": ["number", "string"],
         "minimum": 0,
-        "pattern": "^[0-9]*[.]?[0-9]+ *(ms|s)?$",
+        "pattern": "^([0-9]*[.]?[0-9]+ *(ms|s|m|h|d)? *)+$",
     })
+}
+
+pub(super) fn bytes(_: &mut SchemaGenerator) -> Schema {
+    schema!({
+        "type": ["string", "null"],
+        "pattern": "^([0-9]*[.]?[0-9]+ *[KMGTkmgt]([iI]?[bB])?|none)$",
+    })
+}
+
+pub(super) fn pin_cores(_: &mut SchemaGenerator) -> Schema {
+    schema!({"enum": ["auto", true, false, null]})
 }
 
 pub(super) fn texts(_: &mut SchemaGenerator) -> Schema {

@@ -37,13 +37,28 @@ stderr_filename: out
 shell: /bin/bash -o pipefail
 cwd: submit
 sample_interval: 500ms
+retries: 2
+retry_delay: 5s
+retry_backoff: 1.5
+timeout: 1h30m
+kill_grace: 2
+expected_outputs: [out.h5, sub/log.txt]
+max_failures: 3
 stop_on_error: true
-stopping_conditions: [{stopmagic: STOP, stopfile: log.txt}]
+stop_if_none_succeed: 20
+stopping_conditions: [{stopmagic: STOP, stopfile: log.txt}, {stopfile: STOP}]
+memory_per_task: 1.5G
+enforce_memory: true
+max_output: {stdout: 10M, stderr: none}
+task_files: failed
+gpu_binding: visible_devices
+pin_cores: false
 check_slurm: false
 slurm_job: {id: 17, nodes: [c1, 2]}
 tasks:
 - launch_cmd: true
 - {id: a.b, launch_cmd: echo 1, params: {lr: 0.5, n: 3, name: x, on: true}, environment: {N: 4}, x-own: 1}
+- {launch_cmd: a, retries: 1, timeout: 90, expected_outputs: b}
 ";
     let config = parse(text).unwrap();
     let environment: Vec<&str> = config.environment.values().map(String::as_str).collect();
@@ -52,13 +67,26 @@ tasks:
     assert_eq!(config.stdout_filename, config.stderr_filename);
     assert_eq!(config.cwd, WorkingDirectory::Submit);
     assert_eq!(config.sample_interval_s, Some(0.5));
+    assert_eq!((config.retries, config.retry_delay_s, config.retry_backoff), (Some(2), Some(5.0), Some(1.5)));
+    assert_eq!((config.timeout_s, config.kill_grace_s), (Some(5400.0), Some(2.0)));
+    assert_eq!(config.expected_outputs, ["out.h5", "sub/log.txt"]);
+    assert_eq!((config.max_failures, config.stop_if_none_succeed), (Some(3), Some(20)));
+    let conditions = config.stopping_conditions.as_ref().unwrap();
+    assert_eq!((conditions[0].stopmagic.as_deref(), conditions[1].stopfile.as_str()), (Some("STOP"), "STOP"));
+    assert_eq!((config.memory_per_task_bytes, config.enforce_memory), (Some(3 << 29), Some(true)));
+    let limits = OutputLimits { stdout_bytes: Some(10 << 20), stderr_bytes: None };
+    assert_eq!(config.max_output.limits(), limits);
+    assert_eq!((config.task_files, config.pin_cores), (TaskFiles::Failed, PinCores::False));
+    assert_eq!(config.gpu_binding, Some(GpuBinding::VisibleDevices));
     let job = config.slurm_job.as_ref().unwrap();
     assert_eq!((job.id.as_deref(), &job.nodes[..]), (Some("17"), &["c1".to_owned(), "2".to_owned()][..]));
     let tasks = &config.tasks.as_ref().unwrap().0;
     assert_eq!(tasks[0].launch_cmd, "true");
     assert_eq!(serde_json::to_string(&tasks[1].params).unwrap(), r#"{"lr":0.5,"n":3,"name":"x","on":true}"#);
-    assert_eq!(config.warnings().len(), 4);
-    assert_eq!(config.warnings()[0], "`stop_on_error` is checked but not acted on in this version");
+    assert_eq!((tasks[2].retries, tasks[2].timeout_s), (Some(1), Some(90.0)));
+    assert_eq!(tasks[2].expected_outputs.as_deref(), Some(&["b".to_owned()][..]));
+    assert_eq!(config.warnings().len(), 2);
+    assert_eq!(config.warnings()[0], "`check_slurm` is checked but not acted on in this version");
     assert!(notes_for_old_files(&config).len() >= 5);
     assert!(notes_for_old_files(&Config::default()).is_empty());
 }
@@ -71,9 +99,18 @@ fn nodes_may_be_one_text() {
 
 #[test]
 fn durations() {
-    for (typed, seconds) in
-        [("2", 2.0), ("0", 0.0), ("0.25", 0.25), ("2s", 2.0), ("1.5 s", 1.5), ("20ms", 0.02)]
-    {
+    for (typed, seconds) in [
+        ("2", 2.0),
+        ("0", 0.0),
+        ("0.25", 0.25),
+        ("2s", 2.0),
+        ("1.5 s", 1.5),
+        ("20ms", 0.02),
+        ("3m", 180.0),
+        ("1h30m", 5400.0),
+        ("1d 2h", 93_600.0),
+        ("1m30.5s", 90.5),
+    ] {
         let config = parse(&format!("sample_interval: {typed}")).unwrap();
         assert!((config.sample_interval_s.unwrap() - seconds).abs() < 1e-9, "{typed}");
     }
@@ -169,13 +206,21 @@ const BAD_INPUT: &[(&str, &str)] = &[
     ),
     ("cwd: home", "1:6: `cwd`: `home` is unknown here; it is one of `task` or `submit`"),
     (
-        "sample_interval: 3m",
-        "1:18: `sample_interval`: `3m` is no duration; give seconds such as `2`, `0.5`, `500ms` or `2s`, 0 or more",
+        "sample_interval: 30m1h",
+        "1:18: `sample_interval`: `30m1h` is no duration; give seconds such as `2`, `0.5`, `500ms` or `90s`, or `1h30m`, 0 or more",
     ),
     (
         "sample_interval: -1",
-        "1:18: `sample_interval`: `-1` is no duration; give seconds such as `2`, `0.5`, `500ms` or `2s`, 0 or more",
+        "1:18: `sample_interval`: `-1` is no duration; give seconds such as `2`, `0.5`, `500ms` or `90s`, or `1h30m`, 0 or more",
     ),
+    (
+        "memory_per_task: 2000",
+        "1:18: `memory_per_task`: `2000` is no size; give a number with its unit (K, M, G or T), such as `2G`",
+    ),
+    ("memory_per_task: 0G", "1:18: `memory_per_task`: `0G` is no memory to run in; give for instance `2G`"),
+    ("max_output: 1K", "1:13: `max_output`: `1K` is too little; give 64K or more, or `none` for no limit"),
+    ("retries: -1", "1:10: `retries`: `-1` is impossible; give a whole number, 0 or more"),
+    ("pin_cores: maybe", "1:12: `pin_cores`: give `auto`, `true` or `false`"),
     ("stop_on_error: maybe", "1:16: `stop_on_error`: expected `true` or `false`, not the text \"maybe\""),
     ("stopping_conditions: {}", "1:22: `stopping_conditions`: expected a list, not a map"),
     (

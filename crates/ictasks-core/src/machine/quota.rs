@@ -1,40 +1,69 @@
-//! How many CPUs the cgroups allow: `cpu.max` (version 2) and `cpu.cfs_quota_us` (version 1),
+//! How many CPUs and how much memory the cgroups allow: `cpu.max` (version 2) and `cpu.cfs_quota_us` (version 1),
 //! the least of them from this process's cgroup up to the mount. See cgroups(7).
 
 use std::path::{Path, PathBuf};
 
 /// The quota in CPUs, from `/proc/self/cgroup` and `/proc/self/mountinfo`.
 pub(super) fn cpu_quota(cgroups: &str, mounts: &str, read: impl Fn(&Path) -> Option<String>) -> Option<f64> {
-    let mut least: Option<f64> = None;
+    let quotas = values_of("cpu", cgroups, mounts, |directory, is_second_version| {
+        if is_second_version {
+            second_version_quota(&read(&directory.join("cpu.max"))?)
+        } else {
+            let quota = read(&directory.join("cpu.cfs_quota_us"))?;
+            first_version_quota(&quota, &read(&directory.join("cpu.cfs_period_us"))?)
+        }
+    });
+    quotas.into_iter().reduce(f64::min)
+}
+
+/// The memory that the cgroups allow, bytes: `memory.max` (version 2), `memory.limit_in_bytes`
+/// (version 1). A figure that stands for "no limit" is larger than any machine's memory.
+pub(super) fn memory_limit(
+    cgroups: &str,
+    mounts: &str,
+    read: impl Fn(&Path) -> Option<String>,
+) -> Option<i64> {
+    let limits = values_of("memory", cgroups, mounts, |directory, is_second_version| {
+        let file = if is_second_version { "memory.max" } else { "memory.limit_in_bytes" };
+        read(&directory.join(file))?.trim().parse::<i64>().ok().filter(|bytes| *bytes > 0)
+    });
+    limits.into_iter().min()
+}
+
+/// What `value` finds in the cgroups of a controller, from this process's up to the mount; it is
+/// told whether the cgroup is of version 2.
+fn values_of<T>(
+    controller: &str,
+    cgroups: &str,
+    mounts: &str,
+    value: impl Fn(&Path, bool) -> Option<T>,
+) -> Vec<T> {
+    let mut values = Vec::new();
     for line in cgroups.lines() {
         let mut fields = line.splitn(3, ':').skip(1);
         let (Some(controllers), Some(cgroup)) = (fields.next(), fields.next()) else {
             continue;
         };
         let is_second_version = controllers.is_empty();
-        if !is_second_version && !controllers.split(',').any(|name| name == "cpu") {
+        if !is_second_version && !controllers.split(',').any(|name| name == controller) {
             continue;
         }
-        let Some((mount, directory)) = directory_of(cgroup, is_second_version, mounts) else {
+        let Some((mount, directory)) = directory_of(controller, cgroup, is_second_version, mounts) else {
             continue;
         };
-        let quotas = directory.ancestors().take_while(|ancestor| ancestor.starts_with(&mount)).filter_map(
-            |ancestor| {
-                if is_second_version {
-                    second_version_quota(&read(&ancestor.join("cpu.max"))?)
-                } else {
-                    let quota = read(&ancestor.join("cpu.cfs_quota_us"))?;
-                    first_version_quota(&quota, &read(&ancestor.join("cpu.cfs_period_us"))?)
-                }
-            },
-        );
-        least = quotas.chain(least).reduce(f64::min);
+        let ancestors = directory.ancestors().take_while(|ancestor| ancestor.starts_with(&mount));
+        values.extend(ancestors.filter_map(|ancestor| value(ancestor, is_second_version)));
     }
-    least
+    values
 }
 
 /// The mount of the hierarchy, and the directory of `cgroup` in it.
-fn directory_of(cgroup: &str, is_second_version: bool, mounts: &str) -> Option<(PathBuf, PathBuf)> {
+fn directory_of(
+    controller: &str,
+    cgroup: &str,
+    is_second_version: bool,
+    mounts: &str,
+) -> Option<(PathBuf, PathBuf)> {
     mounts.lines().find_map(|line| {
         let (before, after) = line.split_once(" - ")?;
         let mut before = before.split(' ').skip(3);
@@ -44,7 +73,7 @@ fn directory_of(cgroup: &str, is_second_version: bool, mounts: &str) -> Option<(
         let fits = if is_second_version {
             kind == "cgroup2"
         } else {
-            kind == "cgroup" && options.split(',').any(|option| option == "cpu")
+            kind == "cgroup" && options.split(',').any(|option| option == controller)
         };
         if !fits {
             return None;
@@ -115,6 +144,19 @@ mod tests {
         ]);
         let cgroups = "9:memory:/docker/abc\n4:cpu,cpuacct:/docker/abc/task\n1:name=systemd:/x\n";
         assert_eq!(cpu_quota(cgroups, FIRST, read), Some(1.5));
+    }
+
+    #[test]
+    fn the_least_memory_counts() {
+        let read = files(&[
+            ("/sys/fs/cgroup/a/b/memory.max", "max\n"),
+            ("/sys/fs/cgroup/a/memory.max", "4294967296\n"),
+            ("/sys/fs/cgroup/memory.max", "8589934592\n"),
+        ]);
+        assert_eq!(memory_limit("0::/a/b\n", SECOND, read), Some(4 << 30));
+        let read = files(&[("/sys/fs/cgroup/memory/memory.limit_in_bytes", "1073741824\n")]);
+        assert_eq!(memory_limit("9:memory:/docker/abc\n", FIRST, read), Some(1 << 30));
+        assert_eq!(memory_limit("0::/\n", SECOND, |_| None), None);
     }
 
     #[test]

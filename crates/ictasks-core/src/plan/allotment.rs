@@ -30,15 +30,20 @@ pub(super) fn workers(shares: &Shares, machine: &Machine, warnings: &mut Vec<Str
         ));
     }
     let gpus_per_task = shares.distribution.gpus_per_task;
-    if gpus_per_task > 0 && machine.gpu_count.unwrap_or(0) == 0 {
+    if gpus_per_task > 0 && machine.gpu_count().unwrap_or(0) == 0 {
         warnings.push("`gpus_per_node` is taken as given, as no GPU was found".to_owned());
     }
     let mut cpus = cpus.map(Vec::into_iter);
+    let ids = machine.gpus.clone().unwrap_or_default();
+    // Without a driver to ask, devices are numbered from 0.
+    let device = |position: i32| {
+        usize::try_from(position).ok().and_then(|position| ids.get(position).copied()).unwrap_or(position)
+    };
     (0..shares.worker_count)
         .map(|id| Worker {
             id,
             cores: cpus.as_mut().and_then(Iterator::next),
-            gpus: (id * gpus_per_task..(id + 1) * gpus_per_task).collect(),
+            gpus: (id * gpus_per_task..(id + 1) * gpus_per_task).map(device).collect(),
         })
         .collect()
 }

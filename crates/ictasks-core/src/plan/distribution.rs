@@ -14,6 +14,8 @@ const MAX_WORKERS: i64 = 65_536;
 pub(super) struct Shares {
     pub(super) distribution: Distribution,
     pub(super) worker_count: i32,
+    /// Whether somebody chose `cores_per_task`, or the GPUs did.
+    pub(super) cores_per_task_is_chosen: bool,
     pub(super) arithmetic: Vec<String>,
 }
 
@@ -29,6 +31,7 @@ impl Shares {
     pub(super) fn of(
         typed: &TaskDistribution,
         workers: Option<i32>,
+        memory_per_task_bytes: Option<i64>,
         machine: &Machine,
     ) -> Result<Self, PlanError> {
         check_signs(typed, workers)?;
@@ -53,13 +56,19 @@ impl Shares {
             arithmetic.push(format!("workers: {workers} by `--workers`"));
             worker_count = workers.into();
         }
+        if let Some(limit) = memory_limit(memory_per_task_bytes, machine)?
+            && limit < worker_count
+        {
+            arithmetic.push(format!("workers: {worker_count}, limited by the memory to {limit}"));
+            worker_count = limit;
+        }
         if worker_count > MAX_WORKERS {
             return Err(impossible(
                 format!("{worker_count} workers on a node, and {MAX_WORKERS} is the most"),
                 "give smaller figures in `task_distribution`".to_owned(),
             ));
         }
-        let gpus_per_node = given(typed.gpus_per_node).or(machine.gpu_count);
+        let gpus_per_node = given(typed.gpus_per_node).or(machine.gpu_count());
         Ok(Self {
             distribution: Distribution {
                 cores_per_node: node.cores,
@@ -69,9 +78,27 @@ impl Shares {
                 gpus_per_task,
             },
             worker_count: i32::try_from(worker_count).unwrap_or(i32::MAX),
+            cores_per_task_is_chosen: given(typed.cores_per_task).is_some() || cores_per_task > 1,
             arithmetic,
         })
     }
+}
+
+/// Workers for which there is memory, where a task says how much it needs.
+fn memory_limit(per_task_bytes: Option<i64>, machine: &Machine) -> Result<Option<i64>, PlanError> {
+    let (Some(per_task), Some(limit)) = (per_task_bytes, machine.memory_limit_bytes) else { return Ok(None) };
+    if per_task > limit {
+        return Err(impossible(
+            format!("memory_per_task is {} and there are {}", gibibytes(per_task), gibibytes(limit)),
+            format!("give {} or less", gibibytes(limit)),
+        ));
+    }
+    Ok(Some(limit / per_task))
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn gibibytes(bytes: i64) -> String {
+    format!("{:.2}G", bytes as f64 / f64::from(1 << 30))
 }
 
 /// A figure that was given; 0 stands for "not given".
@@ -150,7 +177,7 @@ fn gpu_limit(
     if gpus_per_task == 0 {
         return Ok(None);
     }
-    let detected = machine.gpu_count.filter(|&gpus| gpus > 0);
+    let detected = machine.gpu_count().filter(|&gpus| gpus > 0);
     let Some(gpus_per_node) = given(typed.gpus_per_node).or(detected) else {
         return Err(impossible(
             format!("gpus_per_task is {gpus_per_task}, and no GPU was found on this machine"),

@@ -15,7 +15,15 @@ fn machine(threads: &[usize]) -> Machine {
             cpu += 1;
         }
     }
-    Machine { host: "h".to_owned(), cores, cpu_quota: None, gpu_count: None, memory_total_bytes: None }
+    Machine {
+        host: "h".to_owned(),
+        cores,
+        cpu_quota: None,
+        gpus: None,
+        memory_total_bytes: None,
+        memory_limit_bytes: None,
+        is_in_slurm: false,
+    }
 }
 
 fn typed(text: &str) -> Config {
@@ -134,7 +142,7 @@ fn workers_can_be_given() {
 
 #[test]
 fn gpus_limit_workers_and_share_out_the_cores() {
-    let machine = machine(&[1; 16]).with_gpus(Some(4));
+    let machine = machine(&[1; 16]).with_gpus(Some((0..4).collect()));
     let plan = plan_of("gpus_per_task: 1", None, &machine).unwrap();
     assert_eq!(plan.task_distribution.cores_per_task, 4);
     assert_eq!(cpus(&plan)[3], [12, 13, 14, 15]);
@@ -159,14 +167,16 @@ fn gpus_limit_workers_and_share_out_the_cores() {
 #[test]
 fn given_gpus_are_believed_where_none_was_found() {
     let plan =
-        plan_of("gpus_per_task: 1, gpus_per_node: 2", None, &machine(&[1; 4]).with_gpus(Some(0))).unwrap();
-    assert_eq!(plan.warnings, ["`gpus_per_node` is taken as given, as no GPU was found"]);
+        plan_of("gpus_per_task: 1, gpus_per_node: 2", None, &machine(&[1; 4]).with_gpus(Some(Vec::new())))
+            .unwrap();
+    assert_eq!(plan.warnings[0], "`gpus_per_node` is taken as given, as no GPU was found");
+    assert!(plan.warnings[1].contains("gpu_binding: visible_devices"), "{:?}", plan.warnings);
     assert_eq!(cpus(&plan), [[0, 1], [2, 3]]);
 }
 
 #[test]
 fn impossible_requests_show_the_arithmetic() {
-    let machine = machine(&[1; 4]).with_gpus(Some(2));
+    let machine = machine(&[1; 4]).with_gpus(Some((0..2).collect()));
     for (text, workers, message) in [
         (
             "cores_per_node: 2, cores_per_task: 3",
@@ -192,7 +202,7 @@ fn impossible_requests_show_the_arithmetic() {
         assert_eq!(plan_of(text, workers, &machine).unwrap_err(), message);
     }
     for gpus in [None, Some(0)] {
-        let machine = machine.clone().with_gpus(gpus);
+        let machine = machine.clone().with_gpus(gpus.map(|count| (0..count).collect()));
         assert_eq!(
             plan_of("gpus_per_task: 1", None, &machine).unwrap_err(),
             "gpus_per_task is 1, and no GPU was found on this machine; leave out `gpus_per_task`, or give `gpus_per_node`"
@@ -237,7 +247,7 @@ proptest! {
         gpus in prop::option::of(0_i32..9),
         quota in prop::option::of(0.1_f64..20.0),
     ) {
-        let mut machine = machine(&threads).with_gpus(gpus);
+        let mut machine = machine(&threads).with_gpus(gpus.map(|count| (0..count).collect()));
         machine.cpu_quota = quota;
         let [cores_per_node, threads_per_core, cores_per_task, gpus_per_node, gpus_per_task] = figures.map(Some);
         let config = Config {
@@ -265,4 +275,58 @@ proptest! {
         let fits = plan.workers.len() * usize::try_from(plan.task_distribution.cores_per_task).unwrap() <= known.len();
         prop_assert_eq!(pinned, fits && machine.limiting_quota().is_none());
     }
+}
+
+/// The plan of a whole configuration.
+fn plan_of_file(text: &str, machine: &Machine) -> Result<Plan, String> {
+    let config = Config::parse("c", text.as_bytes()).unwrap();
+    Plan::resolve(&config, &CommandLine::default(), machine, Path::new("/submit"))
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn memory_limits_workers() {
+    let machine = Machine { memory_limit_bytes: Some(5 << 30), ..machine(&[1; 4]) };
+    let plan = plan_of_file("memory_per_task: 2G", &machine).unwrap();
+    assert_eq!(plan.workers.len(), 2);
+    assert_eq!(plan.arithmetic.last().unwrap(), "workers: 4, limited by the memory to 2");
+    assert_eq!(plan_of_file("memory_per_task: 1G", &machine).unwrap().workers.len(), 4);
+    let error = plan_of_file("memory_per_task: 6G", &machine).unwrap_err();
+    assert_eq!(error, "memory_per_task is 6.00G and there are 5.00G; give 5.00G or less");
+}
+
+#[test]
+fn gpus_are_those_that_may_be_seen() {
+    let machine = machine(&[1; 4]).with_gpus(Some(vec![2, 3]));
+    let plan = plan_of_file("task_distribution: {gpus_per_task: 1}", &machine).unwrap();
+    let gpus: Vec<_> = plan.workers.iter().map(|worker| worker.gpus.clone()).collect();
+    assert_eq!(gpus, [[2], [3]]);
+}
+
+#[test]
+fn tasks_are_pinned_where_somebody_asked_for_it() {
+    let pins = |text: &str, machine: &Machine| plan_of_file(text, machine).unwrap().pin_cores;
+    let laptop = machine(&[1; 4]);
+    let in_slurm = Machine { is_in_slurm: true, ..laptop.clone() };
+    assert!(!pins("", &laptop));
+    assert!(pins("", &in_slurm));
+    assert!(pins("task_distribution: {cores_per_task: 1}", &laptop));
+    assert!(pins("pin_cores: true", &laptop));
+    assert!(!pins("pin_cores: false", &in_slurm));
+}
+
+#[test]
+fn limits_that_contradict_themselves_are_refused() {
+    for (text, said) in [
+        ("max_failures: 0", "`max_failures` is 0; give 1 or more, or leave it out for no limit"),
+        (
+            "enforce_memory: true",
+            "`enforce_memory` is true, and no `memory_per_task` is given; give for instance `memory_per_task: 2G`",
+        ),
+        ("retry_backoff: 0.5", "`retry_backoff` is 0.5; give 1 for equal pauses, or up to 100"),
+    ] {
+        assert_eq!(plan_of_file(text, &machine(&[1])).unwrap_err(), said);
+    }
+    let limits = plan_of_file("stop_on_error: true", &machine(&[1])).unwrap().limits;
+    assert_eq!(limits.max_failures, Some(1));
 }

@@ -21,6 +21,12 @@ pub(super) struct JsonTask {
     pub(super) environment: BTreeMap<String, String>,
     #[serde(default, deserialize_with = "scalar::params")]
     pub(super) params: serde_json::Map<String, serde_json::Value>,
+    #[serde(default, deserialize_with = "scalar::count")]
+    pub(super) retries: Option<i32>,
+    #[serde(default, rename = "timeout", deserialize_with = "scalar::seconds")]
+    pub(super) timeout_s: Option<f64>,
+    #[serde(default, deserialize_with = "scalar::optional_paths")]
+    pub(super) expected_outputs: Option<Vec<String>>,
 }
 
 deserialize_with_keys!(JsonTask);

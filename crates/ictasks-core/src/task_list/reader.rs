@@ -8,7 +8,7 @@ use super::TaskListFormat;
 use super::json::JsonTask;
 use super::lines::{Line, Lines};
 use crate::error::{Fault, InputError, Place};
-use crate::task::Task;
+use crate::task::{Task, params_json};
 
 const BATCH_TASKS: usize = 128;
 const BATCH_BYTES: usize = 256 << 10;
@@ -124,8 +124,14 @@ impl TaskReader {
             TaskListFormat::Lines => Task::new(index, None, text, &self.submit_dir),
             TaskListFormat::JsonLines => {
                 let typed = JsonTask::of(text)?;
-                Task::new(index, typed.id, &typed.launch_cmd, &self.submit_dir)
-                    .map(|task| task.with(typed.environment, &typed.params))
+                Task::new(index, typed.id, &typed.launch_cmd, &self.submit_dir).map(|task| Task {
+                    environment: typed.environment,
+                    params_json: params_json(&typed.params),
+                    retries: typed.retries,
+                    timeout_s: typed.timeout_s,
+                    expected_outputs: typed.expected_outputs,
+                    ..task
+                })
             }
         };
         task.map(Some).map_err(|fault| (0, fault))

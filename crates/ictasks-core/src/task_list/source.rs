@@ -8,7 +8,7 @@ use super::check::open_file;
 use super::{TaskListFormat, TaskReader};
 use crate::config::{Config, TaskItem};
 use crate::error::{InputError, Place};
-use crate::task::Task;
+use crate::task::{Task, params_json};
 
 /// Tasks of a configuration that are handed out at once.
 const BATCH_TASKS: usize = 128;
@@ -108,7 +108,14 @@ impl Configured {
         let item = &self.items[position];
         let index = i64::try_from(position).unwrap_or(i64::MAX);
         Task::new(index, item.id.clone(), &item.launch_cmd, &self.submit_dir)
-            .map(|task| task.with(item.environment.clone(), &item.params))
+            .map(|task| Task {
+                environment: item.environment.clone(),
+                params_json: params_json(&item.params),
+                retries: item.retries,
+                timeout_s: item.timeout_s,
+                expected_outputs: item.expected_outputs.clone(),
+                ..task
+            })
             .map_err(|fault| InputError::At {
                 place: Place {
                     file: format!("task {}", item.id.as_deref().unwrap_or(&index.to_string())),

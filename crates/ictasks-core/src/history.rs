@@ -1,0 +1,255 @@
+//! What a resumed run knows of its tasks, and what it makes of it.
+//!
+//! [`History`] holds 24 bytes for each task of the record. A [`Matcher`] takes the tasks of the list
+//! one after the other, finds each in the history and decides whether it is run. A task whose id
+//! was given is found by the id. Any other is found by its command before placeholders, the nth
+//! occurrence in the list being the nth in the record: it keeps the position, and so the id, that it
+//! had, and commands that are new get positions above all others.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::attempt::{Outcome, Reason};
+use crate::task::{Task, fnv1a};
+
+/// What the record says of one task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Past<'a> {
+    /// Position in the task list.
+    pub task_index: i64,
+    /// The id.
+    pub task_id: &'a str,
+    /// Hash of the command before placeholders.
+    pub command_hash: i64,
+    /// Number of its last attempt; 0 if there was none.
+    pub attempt: i32,
+    /// How that ended; `pending` if there was none.
+    pub outcome: Outcome,
+}
+
+/// The same without texts.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    id_hash: u64,
+    command_hash: i64,
+    task_index: u32,
+    attempt: u16,
+    outcome: Outcome,
+    is_used: bool,
+}
+
+/// What the record says of all tasks.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// In the order of `task_index`.
+    entries: Vec<Entry>,
+    /// Positions in `entries` by id hash.
+    by_id: Vec<u32>,
+    /// Positions in `entries` by command hash, then by task index.
+    by_command: Vec<u32>,
+}
+
+impl History {
+    /// Collects what the record says; of a task that comes several times the last attempt counts.
+    pub fn collect<'a>(pasts: impl IntoIterator<Item = Past<'a>>) -> Self {
+        let mut history = Self::default();
+        pasts.into_iter().for_each(|past| history.add(&past));
+        history.finish()
+    }
+
+    /// Adds what a row of the record says; [`History::finish`] ends the adding.
+    pub fn add(&mut self, past: &Past<'_>) {
+        self.entries.push(Entry {
+            id_hash: fnv1a(past.task_id.as_bytes()),
+            command_hash: past.command_hash,
+            task_index: u32::try_from(past.task_index).unwrap_or(u32::MAX),
+            attempt: u16::try_from(past.attempt).unwrap_or(u16::MAX),
+            outcome: past.outcome,
+            is_used: false,
+        });
+    }
+
+    /// Brings what was added into order.
+    #[must_use]
+    pub fn finish(mut self) -> Self {
+        // Of each task the last attempt, and a row with an attempt before one without.
+        self.entries.sort_by_key(|entry| (entry.task_index, std::cmp::Reverse(entry.attempt)));
+        self.entries.dedup_by_key(|entry| entry.task_index);
+        self.entries.shrink_to_fit();
+        let count = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        let entry = |position: &u32| &self.entries[*position as usize];
+        let mut by_id: Vec<u32> = (0..count).collect();
+        by_id.sort_unstable_by_key(|position| (entry(position).id_hash, *position));
+        let mut by_command: Vec<u32> = (0..count).collect();
+        by_command.sort_unstable_by_key(|position| (entry(position).command_hash, *position));
+        Self { by_id, by_command, ..self }
+    }
+
+    /// Number of tasks.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The first position that no task of the record has.
+    fn next_index(&self) -> i64 {
+        self.entries.last().map_or(0, |entry| i64::from(entry.task_index) + 1)
+    }
+
+    fn find_id(&self, id: &str) -> Option<usize> {
+        let hash = fnv1a(id.as_bytes());
+        let first = self.by_id.partition_point(|at| self.entries[*at as usize].id_hash < hash);
+        let at = *self.by_id.get(first)? as usize;
+        (self.entries[at].id_hash == hash).then_some(at)
+    }
+
+    /// The first entry with this command that no task was matched with.
+    fn find_command(&self, command_hash: i64, used: &BTreeMap<i64, u32>) -> Option<usize> {
+        let first =
+            self.by_command.partition_point(|at| self.entries[*at as usize].command_hash < command_hash);
+        let skip = used.get(&command_hash).copied().unwrap_or(0) as usize;
+        self.by_command[first..]
+            .iter()
+            .skip(skip)
+            .map(|at| *at as usize)
+            .take_while(|at| self.entries[*at].command_hash == command_hash)
+            .find(|at| !self.entries[*at].is_used)
+    }
+}
+
+/// What the user wants of a resumed run.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// `--rerun-changed`: tasks that succeeded with another command run again.
+    pub rerun_changed: bool,
+    /// `--skip-failed`: only what never finished runs.
+    pub skip_failed: bool,
+    /// `--only`: the ids that run, whatever came of them before.
+    pub only: Option<HashSet<String>>,
+}
+
+/// What becomes of a task of the list.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision {
+    /// It runs.
+    Run {
+        /// The task, at the position that it has in the record.
+        task: Task,
+        /// The number of the attempt.
+        attempt: i32,
+        /// Why; `None` in a fresh run.
+        reason: Option<Reason>,
+    },
+    /// It is left out.
+    Skip {
+        /// Its position in the list.
+        task_index: i64,
+        /// Its id.
+        task_id: String,
+        /// Why.
+        reason: Reason,
+    },
+    /// It succeeded with another command, and nobody said what that means.
+    Changed {
+        /// The task.
+        task: Task,
+    },
+    /// Its id is the position of another task, which was not given an id.
+    IdTaken {
+        /// The task.
+        task: Task,
+    },
+}
+
+/// Finds the tasks of a list in the history, and decides.
+#[derive(Clone, Debug)]
+pub struct Matcher {
+    history: Option<History>,
+    rules: Rules,
+    submit_dir: String,
+    next_index: i64,
+    /// How many entries of a command were matched, where a command comes several times.
+    used: BTreeMap<i64, u32>,
+}
+
+impl Matcher {
+    /// For a fresh run, in which every task runs for the first time.
+    pub fn fresh() -> Self {
+        Self {
+            history: None,
+            rules: Rules::default(),
+            submit_dir: String::new(),
+            next_index: 0,
+            used: BTreeMap::new(),
+        }
+    }
+
+    /// For a run that goes on.
+    pub fn resumed(history: History, rules: Rules, submit_dir: &str) -> Self {
+        Self {
+            next_index: history.next_index(),
+            history: Some(history),
+            rules,
+            submit_dir: submit_dir.to_owned(),
+            used: BTreeMap::new(),
+        }
+    }
+
+    /// Decides about the next task of the list.
+    pub fn decide(&mut self, task: Task) -> Decision {
+        let Some(history) = &mut self.history else {
+            return Decision::Run { task, attempt: 1, reason: None };
+        };
+        let found = if task.id_is_given {
+            history.find_id(&task.id)
+        } else {
+            history.find_command(task.command_hash, &self.used)
+        };
+        let Some(at) = found else {
+            let index = self.next_index;
+            self.next_index += 1;
+            let task = task.at_position(index, &self.submit_dir);
+            return self.judge(task, None);
+        };
+        let entry = &mut history.entries[at];
+        let was_used = std::mem::replace(&mut entry.is_used, true);
+        let entry = *entry;
+        if task.id_is_given && was_used {
+            return Decision::IdTaken { task };
+        }
+        if !task.id_is_given {
+            *self.used.entry(entry.command_hash).or_default() += 1;
+        }
+        let task = task.at_position(entry.task_index.into(), &self.submit_dir);
+        self.judge(task, Some(entry))
+    }
+
+    fn judge(&self, task: Task, past: Option<Entry>) -> Decision {
+        let skip = |task: Task, reason| Decision::Skip { task_index: task.index, task_id: task.id, reason };
+        let attempt = past.map_or(0, |past| i32::from(past.attempt)) + 1;
+        let run = |task, reason| Decision::Run { task, attempt, reason: Some(reason) };
+        if let Some(only) = &self.rules.only {
+            return match only.contains(&task.id) {
+                true => run(task, Reason::Listed),
+                false => skip(task, Reason::NotListed),
+            };
+        }
+        let Some(past) = past else { return run(task, Reason::NewInList) };
+        let is_changed = past.command_hash != task.command_hash;
+        match past.outcome {
+            Outcome::Pending => run(task, Reason::NeverRan),
+            Outcome::Cancelled | Outcome::NodeLost => run(task, Reason::InterruptedBefore),
+            Outcome::Succeeded if !is_changed => skip(task, Reason::SucceededBefore),
+            Outcome::Succeeded if !self.rules.rerun_changed => Decision::Changed { task },
+            _ if is_changed => run(task, Reason::CommandChanged),
+            _ if self.rules.skip_failed => skip(task, Reason::FailedBefore),
+            _ => run(task, Reason::FailedBefore),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

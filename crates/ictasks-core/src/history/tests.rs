@@ -1,0 +1,138 @@
+use std::path::Path;
+
+use super::*;
+use crate::task::command_hash;
+use crate::task_list::{TaskListFormat, TaskReader};
+
+fn tasks(lines: &str, format: TaskListFormat) -> Vec<Task> {
+    let input = std::io::Cursor::new(lines.to_owned().into_bytes());
+    TaskReader::new(Box::new(input), "list", format, Path::new("/s")).map(Result::unwrap).collect()
+}
+
+/// A record of these commands, by position.
+fn positions(pasts: &[(&str, i32, Outcome)]) -> History {
+    let ids: Vec<String> = (0..pasts.len()).map(|index| index.to_string()).collect();
+    History::collect(pasts.iter().zip(&ids).enumerate().map(|(index, ((command, attempt, outcome), id))| {
+        Past {
+            task_index: i64::try_from(index).unwrap(),
+            task_id: id,
+            command_hash: command_hash(command),
+            attempt: *attempt,
+            outcome: *outcome,
+        }
+    }))
+}
+
+/// A record of one task with a given id.
+fn record_of(id: &str, command: &str, outcome: Outcome) -> History {
+    let command_hash = command_hash(command);
+    History::collect([Past { task_index: 0, task_id: id, command_hash, attempt: 2, outcome }])
+}
+
+/// Position, id, command, attempt and reason of what runs; position and reason of what does not.
+fn decisions(history: History, rules: Rules, tasks: Vec<Task>) -> Vec<String> {
+    let mut matcher = Matcher::resumed(history, rules, "/s");
+    tasks
+        .into_iter()
+        .map(|task| match matcher.decide(task) {
+            Decision::Run { task, attempt, reason } => {
+                format!("run {} {} `{}` {attempt} {}", task.index, task.id, task.command, reason.unwrap())
+            }
+            Decision::Skip { task_index, task_id, reason } => format!("skip {task_index} {task_id} {reason}"),
+            Decision::Changed { task } => format!("changed {}", task.id),
+            Decision::IdTaken { task } => format!("taken {}", task.id),
+        })
+        .collect()
+}
+
+fn of_lines(history: History, lines: &str) -> Vec<String> {
+    decisions(history, Rules::default(), tasks(lines, TaskListFormat::Lines))
+}
+
+#[test]
+fn a_fresh_run_runs_everything_once() {
+    let mut matcher = Matcher::fresh();
+    let task = tasks("a\n", TaskListFormat::Lines).remove(0);
+    assert_eq!(matcher.decide(task.clone()), Decision::Run { task, attempt: 1, reason: None });
+}
+
+#[test]
+fn every_ending_has_its_reason() {
+    let history = positions(&[
+        ("a", 1, Outcome::Succeeded),
+        ("b", 2, Outcome::Failed),
+        ("c", 0, Outcome::Pending),
+        ("d", 1, Outcome::Cancelled),
+        ("e", 1, Outcome::NodeLost),
+    ]);
+    assert_eq!(
+        of_lines(history, "a\nb\nc\nd\ne\nf\n"),
+        [
+            "skip 0 0 succeeded_before",
+            "run 1 1 `b` 3 failed_before",
+            "run 2 2 `c` 1 never_ran",
+            "run 3 3 `d` 2 interrupted_before",
+            "run 4 4 `e` 2 interrupted_before",
+            "run 5 5 `f` 1 new_in_list",
+        ]
+    );
+}
+
+#[test]
+fn a_line_inserted_at_the_top_reruns_nothing() {
+    let history = positions(&[("x %TASKID%", 1, Outcome::Succeeded), ("y %TASKID%", 1, Outcome::Failed)]);
+    assert_eq!(
+        of_lines(history, "new %TASKID%\nx %TASKID%\ny %TASKID%\n"),
+        ["run 2 2 `new 2` 1 new_in_list", "skip 0 0 succeeded_before", "run 1 1 `y 1` 2 failed_before"]
+    );
+}
+
+#[test]
+fn the_nth_occurrence_is_matched_with_the_nth() {
+    let same = [("a", 1, Outcome::Succeeded), ("a", 1, Outcome::Failed), ("a", 1, Outcome::Succeeded)];
+    let expected = ["skip 0 0 succeeded_before", "run 1 1 `a` 2 failed_before", "skip 2 2 succeeded_before"];
+    assert_eq!(of_lines(positions(&same), "a\na\na\n"), expected);
+    assert_eq!(of_lines(positions(&same), "a\na\na\na\n")[3], "run 3 3 `a` 1 new_in_list");
+}
+
+#[test]
+fn the_last_attempt_counts() {
+    let past = |attempt, outcome| Past { task_index: 0, task_id: "0", command_hash: 1, attempt, outcome };
+    let history =
+        History::collect([past(1, Outcome::Failed), past(2, Outcome::Succeeded), past(0, Outcome::Pending)]);
+    assert_eq!(history.len(), 1);
+    assert_eq!(history.entries[0].outcome, Outcome::Succeeded);
+}
+
+#[test]
+fn a_given_id_is_what_counts() {
+    let list = "{\"id\": \"x\", \"launch_cmd\": \"new\"}\n{\"id\": \"y\", \"launch_cmd\": \"old\"}\n";
+    let list = tasks(list, TaskListFormat::JsonLines);
+    let of = |outcome, rules| decisions(record_of("x", "old", outcome), rules, list.clone());
+    let y = "run 1 y `old` 1 new_in_list";
+    assert_eq!(of(Outcome::Succeeded, Rules::default()), ["changed x", y]);
+    let rerun_changed = Rules { rerun_changed: true, ..Rules::default() };
+    assert_eq!(of(Outcome::Succeeded, rerun_changed), ["run 0 x `new` 3 command_changed", y]);
+    let skip_failed = Rules { skip_failed: true, ..Rules::default() };
+    assert_eq!(of(Outcome::Failed, skip_failed.clone()), ["run 0 x `new` 3 command_changed", y]);
+    let unchanged = decisions(record_of("x", "new", Outcome::Failed), skip_failed, list.clone());
+    assert_eq!(unchanged, ["skip 0 x failed_before", y]);
+}
+
+#[test]
+fn only_what_is_listed_runs_and_also_what_succeeded() {
+    let history = positions(&[("a", 1, Outcome::Succeeded), ("b", 1, Outcome::Failed)]);
+    let rules = Rules { only: Some(HashSet::from(["0".to_owned()])), ..Rules::default() };
+    assert_eq!(
+        decisions(history, rules, tasks("a\nb\n", TaskListFormat::Lines)),
+        ["run 0 0 `a` 2 listed", "skip 1 1 not_listed"]
+    );
+}
+
+#[test]
+fn an_id_that_is_another_tasks_position_is_found() {
+    let history = positions(&[("a", 1, Outcome::Succeeded)]);
+    let list = "{\"launch_cmd\": \"a\"}\n{\"id\": \"0\", \"launch_cmd\": \"b\"}\n";
+    let list = tasks(list, TaskListFormat::JsonLines);
+    assert_eq!(decisions(history, Rules::default(), list), ["skip 0 0 succeeded_before", "taken 0"]);
+}
