@@ -258,6 +258,7 @@ impl Agent {
                 self.end_tasks(cause, Duration::try_from_secs_f64(grace_s).unwrap_or_default());
             }
             Ok(Request::End) => self.state = State::Ending,
+            Ok(Request::Suspend | Request::Continue) => {}
             Ok(Request::Run(_)) | Err(_) => {
                 self.trouble("the agent cannot understand the coordinator".to_owned())
             }

@@ -22,6 +22,8 @@ pub fn of_host(setup: &Setup, host: &str) -> NodeInfo {
         memory_total_bytes: machine::memory_total_bytes(),
         cpu_model: cpu_model(),
         at: Timestamp::now(),
+        gpus: Vec::new(),
+        memory_enforcement: None,
     }
 }
 

@@ -186,6 +186,8 @@ impl AsFd for ReplyReceiver {
 mod tests {
     use std::collections::BTreeMap;
 
+    use ictasks_core::column::Timestamp;
+
     use super::*;
 
     fn order(command: String) -> TaskOrder {
@@ -194,7 +196,13 @@ mod tests {
             task_id: "3".to_owned(),
             attempt: 1,
             command,
+            command_hash: 0,
+            ready_at: Timestamp(0),
             environment: BTreeMap::new(),
+            params_json: None,
+            reason: None,
+            timeout_s: None,
+            expected_outputs: Vec::new(),
         }
     }
 

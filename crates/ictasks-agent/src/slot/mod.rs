@@ -235,23 +235,18 @@ impl Slot {
         usage.sample_count = sampled.sample_count;
         usage.rss_floor_bytes = Some(sys::own_max_rss_bytes());
         let judged = judge(&end);
+        let worker_id = self.parts.worker.id;
         TaskEnded {
-            task_index: order.task_index,
-            attempt: order.attempt,
-            worker_id: self.parts.worker.id,
             pid: Some(started.pid.into()),
             started_at: Some(started.at),
             wall_s: Some(seconds(end.first_ended_ns - started.monotonic_ns)),
-            outcome: judged.outcome,
             exit_code: sys::exit_code(end.first_status),
             signal: sys::term_signal(end.first_status),
             cause: judged.cause,
             cause_evidence: judged.cause.map(|_| Evidence::Certain),
-            error: None,
-            stderr_tail: None,
-            stdout_tail: None,
             usage,
             results_json: results::read(directory),
+            ..TaskEnded::unmeasured(order.task_index, order.attempt, worker_id, judged.outcome)
         }
     }
 
