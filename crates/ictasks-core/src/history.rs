@@ -198,6 +198,22 @@ impl Matcher {
         }
     }
 
+    /// Whether the run goes on from a record.
+    pub const fn is_resumed(&self) -> bool {
+        self.history.is_some()
+    }
+
+    /// As at the beginning of the list.
+    #[must_use]
+    pub fn at_the_beginning(mut self) -> Self {
+        if let Some(history) = &mut self.history {
+            history.entries.iter_mut().for_each(|entry| entry.is_used = false);
+            self.next_index = history.next_index();
+        }
+        self.used.clear();
+        self
+    }
+
     /// Decides about the next task of the list.
     pub fn decide(&mut self, task: Task) -> Decision {
         let Some(history) = &mut self.history else {

@@ -34,6 +34,7 @@ Examples:
   ictasks taskfarm --tasklist tasks.dat
   ictasks taskfarm --config my.yaml --run-dir runs/first
   ictasks taskfarm --config my.yaml --tasklist tasks.jsonl --workers 4
+  ictasks taskfarm --config my.yaml --run-dir runs/first --resume
   seq 100 | sed 's|^|%SUBMITDIR%/simulate |' | ictasks taskfarm --tasklist - --run-dir sweep";
 
 /// The subcommands.
@@ -42,6 +43,10 @@ pub enum Command {
     /// Run the tasks of a list or a configuration, each in a directory of its own
     #[command(after_help = [TASKFARM_EXAMPLES, EXIT_CODES].join("\n\n"))]
     Taskfarm(TaskfarmArguments),
+    /// Show the state of a run, alive or not, from its files: `ictasks watch runs/first`
+    Watch(WatchArguments),
+    /// Ask a run to stop, from any host that sees its directory: `ictasks stop runs/first --drain`
+    Stop(StopArguments),
     /// Print the JSON schema of the configuration file: `ictasks schema > ictasks.schema.json`
     Schema,
 }
@@ -74,10 +79,54 @@ pub struct TaskfarmArguments {
     /// their own stay: `--overwrite`
     #[arg(long)]
     pub overwrite: bool,
+    /// Go on with the run in the run directory: what succeeded is left out, all else runs; without
+    /// a record there a new run begins. Without --config and --tasklist the input of the last
+    /// start is taken: `--run-dir runs/first --resume`
+    #[arg(long, conflicts_with = "overwrite")]
+    pub resume: bool,
+    /// With --resume: run tasks again that succeeded with another command: `--resume --rerun-changed`
+    #[arg(long, requires = "resume")]
+    pub rerun_changed: bool,
+    /// With --resume: run only what never finished, not what failed: `--resume --skip-failed`
+    #[arg(long, requires = "resume")]
+    pub skip_failed: bool,
+    /// With --resume: run just the tasks whose ids stand in the file, one a line, also those that
+    /// succeeded; `-` is standard input: `--resume --only ids.txt`
+    #[arg(long, requires = "resume", conflicts_with = "skip_failed", value_name = "FILE")]
+    pub only: Option<PathBuf>,
     /// What to show while tasks run; auto is a bar on a terminal and else a line now and then:
     /// `--progress plain`
     #[arg(long, value_enum, default_value_t = Progress::Auto, value_name = "HOW")]
     pub progress: Progress,
+}
+
+/// What `ictasks watch` takes.
+#[derive(Debug, Args)]
+pub struct WatchArguments {
+    /// The run directory
+    #[arg(value_name = "RUN_DIR", default_value = ".")]
+    pub run_dir: PathBuf,
+    /// Seconds between two looks; without a terminal there is one look: `--interval 5`
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = interval)]
+    pub interval: f64,
+}
+
+fn interval(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.1..=86_400.0).contains(&seconds) => Ok(seconds),
+        _ => Err("give seconds, 0.1 or more".to_owned()),
+    }
+}
+
+/// What `ictasks stop` takes.
+#[derive(Debug, Args)]
+pub struct StopArguments {
+    /// The run directory
+    #[arg(value_name = "RUN_DIR", default_value = ".")]
+    pub run_dir: PathBuf,
+    /// Let the tasks that run finish, and start no others: `--drain`
+    #[arg(long)]
+    pub drain: bool,
 }
 
 /// `--tasklist-format`.

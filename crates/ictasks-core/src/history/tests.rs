@@ -136,3 +136,14 @@ fn an_id_that_is_another_tasks_position_is_found() {
     let list = tasks(list, TaskListFormat::JsonLines);
     assert_eq!(decisions(history, Rules::default(), list), ["skip 0 0 succeeded_before", "taken 0"]);
 }
+
+#[test]
+fn a_second_pass_decides_the_same() {
+    let history = positions(&[("a", 1, Outcome::Succeeded), ("a", 1, Outcome::Failed)]);
+    let list = tasks("b\na\na\n", TaskListFormat::Lines);
+    let mut matcher = Matcher::resumed(history, Rules::default(), "/s");
+    let first: Vec<Decision> = list.iter().map(|task| matcher.decide(task.clone())).collect();
+    let mut matcher = matcher.at_the_beginning();
+    let second: Vec<Decision> = list.iter().map(|task| matcher.decide(task.clone())).collect();
+    assert_eq!(first, second);
+}
