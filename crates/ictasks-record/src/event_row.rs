@@ -20,6 +20,7 @@ struct Positions {
     task_id: usize,
     task_index: usize,
     attempt_number: usize,
+    reason: usize,
     host: usize,
     worker_id: usize,
     pid: usize,
@@ -42,6 +43,7 @@ static POSITIONS: LazyLock<Positions> = LazyLock::new(|| {
         task_id: place("task_id"),
         task_index: place("task_index"),
         attempt_number: place("attempt"),
+        reason: place("reason"),
         host: place("host"),
         worker_id: place("worker_id"),
         pid: place("pid"),
@@ -79,12 +81,24 @@ pub(crate) fn cells(event: &Event, take: &mut dyn FnMut(Cell<'_>)) {
             row[at.worker_id] = worker_id.cell();
             row[at.pid] = pid.cell();
         }
+        EventBody::TaskRetried { task_id, task_index, attempt, message } => {
+            row[at.task_id] = task_id.cell();
+            row[at.task_index] = task_index.cell();
+            row[at.attempt_number] = attempt.cell();
+            row[at.message] = message.cell();
+        }
+        EventBody::TaskSkipped { task_id, task_index, reason } => {
+            row[at.task_id] = task_id.cell();
+            row[at.task_index] = task_index.cell();
+            row[at.reason] = reason.cell();
+        }
         EventBody::NodeJoined(node) => fill_node(&mut row, at, event, node),
         EventBody::NodeLost { host, message } => {
             row[at.host] = host.cell();
             row[at.message] = message.cell();
         }
         EventBody::RunStarted { message }
+        | EventBody::RunResumed { message }
         | EventBody::StopRequested { message }
         | EventBody::RunFinished { message } => row[at.message] = message.cell(),
     }

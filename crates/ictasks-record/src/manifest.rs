@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ictasks_core::attempt::Outcome;
 use ictasks_core::column::Timestamp;
 use ictasks_core::layout::RUN_FILE;
-use ictasks_core::protocol::NodeInfo;
+use ictasks_core::protocol::{GpuInfo, NodeInfo};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
 
@@ -175,6 +175,12 @@ pub struct Host {
     pub memory_total_bytes: Option<i64>,
     /// Model of its processors.
     pub cpu_model: Option<String>,
+    /// Its GPUs: ids, models, UUIDs.
+    #[serde(default)]
+    pub gpus: Vec<GpuInfo>,
+    /// How the memory limit is enforced there, where it is: `cgroup` or `sampled`.
+    #[serde(default)]
+    pub memory_enforcement: Option<String>,
     /// When it joined, by its own clock.
     #[serde(with = "time::required")]
     pub joined_at: Timestamp,
@@ -190,6 +196,8 @@ impl From<&NodeInfo> for Host {
             gpu_count: node.gpu_count,
             memory_total_bytes: node.memory_total_bytes,
             cpu_model: node.cpu_model.clone(),
+            gpus: node.gpus.clone(),
+            memory_enforcement: node.memory_enforcement.clone(),
             joined_at: node.at,
         }
     }

@@ -24,12 +24,6 @@ pub(crate) fn attempt(index: i64) -> Attempt {
         command_hash: index * 7,
         outcome: Outcome::Succeeded,
         exit_code: Some(0),
-        signal: None,
-        cause: None,
-        cause_evidence: None,
-        error: None,
-        stderr_tail: None,
-        stdout_tail: None,
         host: Some("c17".into()),
         host_id: Some(0),
         worker_id: Some(1),
@@ -41,8 +35,6 @@ pub(crate) fn attempt(index: i64) -> Attempt {
         ready_at: Some(Timestamp(1_000_000)),
         started_at: Some(Timestamp(2_000_000 + index)),
         finished_at: Some(Timestamp(2_250_000 + index)),
-        memory_requested_bytes: None,
-        timeout_s: None,
         stopped_s: 0.0,
         wait_s: Some(1.0),
         wall_s: Some(0.25),
@@ -50,7 +42,6 @@ pub(crate) fn attempt(index: i64) -> Attempt {
         system_s: Some(0.0625),
         max_process_rss_bytes: Some(5_000_000 + index),
         rss_floor_bytes: Some(700_000),
-        max_tree_rss_bytes: None,
         sample_count: 0,
         minor_fault_count: Some(100),
         major_fault_count: Some(0),
@@ -58,18 +49,10 @@ pub(crate) fn attempt(index: i64) -> Attempt {
         involuntary_switch_count: Some(1),
         storage_read_bytes: Some(0),
         storage_write_bytes: Some(4096),
-        syscall_read_bytes: None,
-        syscall_write_bytes: None,
-        read_call_count: None,
-        write_call_count: None,
-        gpu_busy_fraction: None,
-        gpu_memory_max_bytes: None,
-        gpu_energy_j: None,
         stdout_bytes: Some(6),
         stderr_bytes: Some(0),
         leftover_process_count: Some(0),
-        params_json: None,
-        results_json: None,
+        ..Attempt::default()
     }
 }
 
@@ -138,6 +121,8 @@ pub(crate) fn joined() -> EventBody {
         memory_total_bytes: Some(1 << 34),
         cpu_model: None,
         at: Timestamp(3_000_000),
+        gpus: Vec::new(),
+        memory_enforcement: None,
     })
 }
 
