@@ -231,6 +231,7 @@ impl<'a> Dispatcher<'a> {
                 }
             }
             Reply::Samples(samples) => self.output.samples.extend(samples),
+            Reply::Suspended | Reply::Warning { .. } => {}
             Reply::Trouble { message } => self.stop(StopReason::Trouble(message)),
         }
         self.dispatch();
@@ -315,7 +316,16 @@ impl<'a> Dispatcher<'a> {
                 task_id: task.id.clone(),
                 attempt: 1,
                 command: task.command.clone(),
+                command_hash: task.command_hash,
+                ready_at,
                 environment: task.environment.clone(),
+                params_json: task.params_json.clone(),
+                reason: None,
+                timeout_s: task.timeout_s.or(self.plan.limits.timeout_s),
+                expected_outputs: task
+                    .expected_outputs
+                    .clone()
+                    .unwrap_or_else(|| self.plan.limits.expected_outputs.clone()),
             }));
             self.in_flight.insert(task.index, InFlight { task, ready_at, started: None });
         }

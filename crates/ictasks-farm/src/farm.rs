@@ -153,6 +153,14 @@ fn setup(plan: &Plan, session: &Session) -> Setup {
         stderr_filename: plan.stderr_filename.clone(),
         environment: plan.environment.clone(),
         sample_interval_s: plan.sample_interval_s,
+        pin_cores: plan.pin_cores,
+        kill_grace_s: plan.limits.kill_grace_s,
+        memory_per_task_bytes: plan.limits.memory_per_task_bytes,
+        enforce_memory: plan.limits.enforce_memory,
+        max_output: plan.max_output,
+        task_files: plan.task_files,
+        stopping_conditions: plan.limits.stopping_conditions.clone(),
+        gpu_binding: plan.gpu_binding,
     }
 }
 

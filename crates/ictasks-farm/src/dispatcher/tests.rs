@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use ictasks_core::command::Shell;
+use ictasks_core::config::{GpuBinding, OutputLimits, TaskFiles};
 use ictasks_core::error::{Fault, Place};
-use ictasks_core::plan::Distribution;
+use ictasks_core::plan::{Distribution, Limits};
 use ictasks_core::protocol::{Worker, WorkingDirectory};
 
 use super::*;
@@ -30,21 +31,30 @@ fn plan(workers: i32) -> Plan {
         environment: BTreeMap::new(),
         labels: serde_json::Map::new(),
         sample_interval_s: 1.0,
+        pin_cores: false,
+        limits: Limits {
+            retries: 0,
+            retry_delay_s: 0.0,
+            retry_backoff: 2.0,
+            timeout_s: None,
+            kill_grace_s: 10.0,
+            expected_outputs: Vec::new(),
+            max_failures: None,
+            stop_if_none_succeed: 0,
+            stopping_conditions: Vec::new(),
+            memory_per_task_bytes: None,
+            enforce_memory: false,
+        },
+        max_output: OutputLimits { stdout_bytes: None, stderr_bytes: None },
+        task_files: TaskFiles::All,
+        gpu_binding: GpuBinding::File,
         arithmetic: Vec::new(),
         warnings: Vec::new(),
     }
 }
 
 fn task(index: i64) -> Task {
-    Task {
-        index,
-        id: format!("t{index}"),
-        command: "true".to_owned(),
-        command_hash: 7,
-        environment: BTreeMap::new(),
-        params_json: None,
-        line: 0,
-    }
+    Task { index, id: format!("t{index}"), command: "true".to_owned(), command_hash: 7, ..Task::default() }
 }
 
 fn ended(index: i64, wall_s: f64, outcome: Outcome) -> Reply {
@@ -68,6 +78,8 @@ fn hello() -> Reply {
         memory_total_bytes: None,
         cpu_model: None,
         at: Timestamp(1_500_000),
+        gpus: Vec::new(),
+        memory_enforcement: None,
     })
 }
 
