@@ -8,7 +8,9 @@
 //! farm().tasks(["exit 3"]).run().expect(FAILED).task("0")["exit_code"] == 3
 //! ```
 
+pub mod crash;
 mod farm;
+mod processes;
 pub mod programs;
 mod record;
 mod running;
@@ -16,9 +18,10 @@ pub mod table;
 mod wait;
 
 pub use farm::{Farm, farm};
+pub use processes::{children_named, process_exists, processes_with, send_signal, tree};
 pub use record::{Record, Source};
 pub use running::{Finished, Running};
-pub use wait::{process_exists, wait_for};
+pub use wait::wait_for;
 
 /// Exit code of a run whose tasks all succeeded.
 pub const SUCCEEDED: i32 = 0;

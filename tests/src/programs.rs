@@ -44,10 +44,13 @@ pub fn clone_root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the clone")
 }
 
-/// A program beside the running test executable, which is in `deps/`.
+/// A program of the same build as the one that runs: a test, which is in `deps/`, or a program.
 fn built(name: &str) -> PathBuf {
-    let test = env::current_exe().expect("the test executable has a path");
-    test.parent().and_then(Path::parent).expect("the test executable lies in target/PROFILE/deps").join(name)
+    let running = env::current_exe().expect("the running program has a path");
+    let directory = running.parent().expect("the running program lies in a directory");
+    let is_test = directory.file_name().is_some_and(|name| name == "deps");
+    let programs = if is_test { directory.parent() } else { Some(directory) };
+    programs.expect("tests lie in target/PROFILE/deps").join(name)
 }
 
 fn existing(path: &Path) -> PathBuf {

@@ -9,6 +9,7 @@ use std::process::{Child, ChildStdin};
 use insta::Settings;
 use tempfile::TempDir;
 
+use crate::processes::send_signal;
 use crate::programs::clone_root;
 use crate::record::Record;
 use crate::wait::wait_for;
@@ -62,7 +63,7 @@ impl Running {
     /// # Panics
     /// If there is no such process.
     pub fn signal(&self, signal: i32) {
-        send(self.pid(), signal);
+        send_signal(self.pid().into(), signal);
     }
 
     /// The program's process id.
@@ -95,7 +96,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if self.directory.is_some() {
-            send(-self.pid(), libc::SIGKILL);
+            send_signal((-self.pid()).into(), libc::SIGKILL);
             let _ = self.child.wait();
         }
     }
@@ -176,12 +177,4 @@ fn literal(text: &str) -> String {
 fn text(path: &Path) -> String {
     let bytes = fs::read(path).expect("read what the program wrote");
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-#[allow(unsafe_code, reason = "kill(2) has no safe wrapper in the standard library")]
-fn send(pid: i32, signal: i32) {
-    // SAFETY: kill takes plain integers and touches no memory of this process.
-    unsafe {
-        libc::kill(pid, signal);
-    }
 }

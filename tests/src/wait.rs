@@ -1,6 +1,5 @@
-//! Waiting for conditions, and asking after processes.
+//! Waiting for conditions.
 
-use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,10 +20,4 @@ pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
         assert!(begin.elapsed() < LONGEST, "waited in vain for {what}");
         thread::sleep(Duration::from_millis(5));
     }
-}
-
-/// Whether a process with this id runs (a zombie does not).
-pub fn process_exists(pid: i64) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|rest| !rest.starts_with(" Z")))
 }

@@ -52,7 +52,7 @@ pub enum Command {
 }
 
 /// What `ictasks taskfarm` takes.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct TaskfarmArguments {
     /// Configuration in YAML, `-` for standard input: `--config my.yaml`
     #[arg(long, value_name = "FILE")]

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use ictasks_core::attempt::Reason;
 use ictasks_core::command::Launch;
 use ictasks_core::config::notes_for_old_files;
 use ictasks_core::plan::Plan;
@@ -10,9 +11,10 @@ use ictasks_core::protocol::Worker;
 use ictasks_core::task::Task;
 
 use crate::input::Input;
+use crate::resume::{Outlook, words};
 
 /// Commands that are shown.
-const SHOWN_TASKS: usize = 5;
+pub const SHOWN_TASKS: usize = 5;
 /// Workers that are shown one by one.
 const SHOWN_WORKERS: usize = 16;
 /// Files a task leaves: its directory, task.json and two output files.
@@ -21,20 +23,23 @@ const FILES_PER_TASK: u64 = 4;
 const MANY_FILES: u64 = 100_000;
 
 /// The text.
-pub fn describe(input: &Input, plan: &Plan) -> String {
+pub fn describe(input: &Input, plan: &Plan, outlook: Option<&Outlook>) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
-    let _ = write(&mut text, input, plan);
+    let _ = write(&mut text, input, plan, outlook);
     text
 }
 
-fn write(text: &mut String, input: &Input, plan: &Plan) -> std::fmt::Result {
-    let count = input.source.task_count();
-    match count {
+fn write(text: &mut String, input: &Input, plan: &Plan, outlook: Option<&Outlook>) -> std::fmt::Result {
+    match input.source.task_count() {
         Some(1) => writeln!(text, "1 task")?,
         Some(count) => writeln!(text, "{count} tasks")?,
         None => writeln!(text, "tasks are read from a stream: their number is not known")?,
     }
+    if let Some(outlook) = outlook {
+        writeln!(text, "{}", outlook.message)?;
+    }
+    let count = outlook.map_or(input.source.task_count(), |outlook| outlook.run_count);
     writeln!(text, "run directory: {}", plan.run_dir.display())?;
     for line in &plan.arithmetic {
         writeln!(text, "{line}")?;
@@ -45,10 +50,15 @@ fn write(text: &mut String, input: &Input, plan: &Plan) -> std::fmt::Result {
     if plan.workers.len() > SHOWN_WORKERS {
         writeln!(text, "  and {} more", plan.workers.len() - SHOWN_WORKERS)?;
     }
-    for task in input.first.iter().take(SHOWN_TASKS) {
-        writeln!(text, "task {}: {}", task.id, describe_launch(task, plan))?;
+    let first: Vec<(&Task, Option<Reason>)> = match outlook {
+        Some(outlook) => outlook.first.iter().map(|(task, reason)| (task, *reason)).collect(),
+        None => input.first.iter().map(|task| (task, None)).collect(),
+    };
+    for (task, reason) in first.iter().take(SHOWN_TASKS) {
+        let why = reason.map_or_else(String::new, |reason| format!(" ({})", words(reason)));
+        writeln!(text, "task {}{why}: {}", task.id, describe_launch(task, plan))?;
     }
-    if let Some(missing) = input.first.first().and_then(|task| missing_program(task, plan)) {
+    if let Some(missing) = first.first().and_then(|(task, _)| missing_program(task, plan)) {
         writeln!(text, "warning: {missing}")?;
     }
     if let Some(count) = count {
@@ -77,7 +87,7 @@ fn describe_worker(worker: &Worker) -> String {
     let list = |ids: &[i32]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let cpus = match &worker.cores {
         Some(cores) => format!("CPUs {}", list(cores)),
-        None => "not pinned".to_owned(),
+        None => "no CPUs of its own".to_owned(),
     };
     let gpus = if worker.gpus.is_empty() { String::new() } else { format!(", GPUs {}", list(&worker.gpus)) };
     format!("worker {}: {cpus}{gpus}", worker.id)

@@ -1,7 +1,7 @@
 //! From what was typed to tasks: configuration, task list, and what was found out about them.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ictasks_core::config::Config;
 use ictasks_core::task::Task;
@@ -20,6 +20,8 @@ pub struct Input {
     pub first: Vec<Task>,
     /// Whether tasks of the configuration give way to a list.
     pub list_wins: bool,
+    /// The task list and how it is written, where it is a file.
+    list: Option<(PathBuf, TaskListFormat)>,
 }
 
 impl Input {
@@ -50,12 +52,13 @@ impl Input {
         let open =
             || TaskSource::open(list, format, submit_dir).map_err(|error| Failure::input(chain(&error)));
         if TaskSource::is_stream_at(list) {
-            return Ok(Self { config, source: open()?, first: Vec::new(), list_wins });
+            return Ok(Self { config, source: open()?, first: Vec::new(), list_wins, list: None });
         }
         let summary =
             validate(list, format, submit_dir).map_err(|errors| Failure::input(errors.to_string()))?;
         let source = open()?.with_task_count(summary.task_count);
-        Ok(Self { config, source, first: summary.first, list_wins })
+        let list = Some((list.to_owned(), format));
+        Ok(Self { config, source, first: summary.first, list_wins, list })
     }
 
     fn of_config(config: Config, arguments: &TaskfarmArguments, submit_dir: &Path) -> Result<Self, Failure> {
@@ -68,7 +71,22 @@ impl Input {
         };
         let mut peek = TaskSource::from_config(&config, submit_dir);
         let first = peek.as_mut().and_then(TaskSource::next_batch).and_then(Result::ok).unwrap_or_default();
-        Ok(Self { config, source, first, list_wins: false })
+        Ok(Self { config, source, first, list_wins: false, list: None })
+    }
+
+    /// The tasks from the beginning; `None` where they come from a stream.
+    ///
+    /// # Errors
+    /// The list cannot be opened any more.
+    pub fn tasks_again(&self, submit_dir: &Path) -> Result<Option<TaskSource>, Failure> {
+        if self.source.is_stream() {
+            return Ok(None);
+        }
+        let Some((list, format)) = &self.list else {
+            return Ok(TaskSource::from_config(&self.config, submit_dir));
+        };
+        let opened = TaskSource::open(list, *format, submit_dir);
+        opened.map(Some).map_err(|error| Failure::input(chain(&error)))
     }
 }
 

@@ -1,13 +1,16 @@
 //! `ictasks`: runs many small programs and records what happened to every one of them.
 //!
 //! - [`cli`]: what can be typed
-//! - [`taskfarm`]: the subcommand that runs tasks; [`input`] and [`dry_run`] are its parts
+//! - [`taskfarm`]: the subcommand that runs tasks; [`input`], [`claim`], [`resume`] and [`dry_run`] are
+//!   its parts
+//! - [`watch`], [`stop`]: the subcommands that look at a run and ask it to stop
 //! - [`progress`], [`summary`]: what the user sees meanwhile and at the end
 //! - [`schema`]: the subcommand that prints the JSON schema of the configuration
 //! - [`command_line`]: the typed command again, changed, for messages
 //! - [`console`]: the only code that prints
 //! - [`exit`]: exit codes
 
+mod claim;
 mod cli;
 mod command_line;
 mod console;
@@ -15,10 +18,13 @@ mod dry_run;
 mod exit;
 mod input;
 mod progress;
+mod resume;
 mod schema;
+mod stop;
 mod summary;
 mod tally;
 mod taskfarm;
+mod watch;
 
 use clap::Parser;
 
@@ -30,6 +36,8 @@ fn main() -> std::process::ExitCode {
     let mut console = Console::new(cli.color, cli.verbosity());
     let outcome = match &cli.command {
         Command::Taskfarm(arguments) => taskfarm::run(arguments, &mut console),
+        Command::Watch(arguments) => watch::run(arguments, &mut console),
+        Command::Stop(arguments) => stop::run(arguments, &mut console),
         Command::Schema => schema::run(&mut console),
     };
     match outcome {

@@ -5,6 +5,7 @@ use ictasks_farm::{RunEnd, StopReason};
 
 use crate::exit::chain;
 use crate::progress::duration;
+use crate::resume::words;
 use crate::tally::Tally;
 
 /// Outcomes in the order in which they are named.
@@ -31,7 +32,7 @@ pub fn lines(end: &RunEnd, tally: &Tally, run_dir: &std::path::Path) -> Vec<Stri
     if !end.list_complete {
         lines.push("the list was not read to its end: tasks beyond are not in the record".to_owned());
     }
-    lines.extend(tally.first_failures.iter().map(|failure| format!("  {failure}")));
+    lines.extend(tally.first_failures.iter().map(|(_, failure)| format!("  {failure}")));
     let more = tally.failed.saturating_sub(tally.first_failures.len() as u64);
     if more > 0 {
         lines.push(format!("  and {more} more"));
@@ -46,7 +47,20 @@ fn counts(end: &RunEnd) -> String {
         .filter(|outcome| end.counts.of(**outcome) > 0 || **outcome == Outcome::Succeeded)
         .map(|outcome| format!("{} {}", end.counts.of(*outcome), outcome.as_str().replace('_', " ")))
         .collect();
-    format!("{}: {}", tasks(end.counts.total()), named.join(", "))
+    let mut line = format!("{}: {}", tasks(end.counts.total()), named.join(", "));
+    if end.retried > 0 {
+        line.push_str(&format!("; {} retried", attempts(end.retried)));
+    }
+    let left_out: i64 = end.skipped.values().sum();
+    if left_out > 0 {
+        let reasons = end.skipped.iter().map(|(reason, count)| format!("{count} {}", words(*reason)));
+        line.push_str(&format!("; left out: {}", reasons.collect::<Vec<_>>().join(", ")));
+    }
+    line
+}
+
+fn attempts(count: i64) -> String {
+    format!("{count} {}", if count == 1 { "attempt" } else { "attempts" })
 }
 
 /// A number of tasks in words.
@@ -71,6 +85,17 @@ fn stopped(stop: &StopReason) -> String {
         StopReason::Signal(2) => "interrupted (SIGINT)".to_owned(),
         StopReason::Signal(15) => "interrupted (SIGTERM)".to_owned(),
         StopReason::Signal(number) => format!("interrupted by signal {number}"),
+        StopReason::Drain(by) => format!("no further task was started ({by})"),
+        StopReason::Stopped(by) => format!("stopped ({by})"),
+        StopReason::MaxFailures(1) => "a task failed, and `max_failures` is 1: no further task was started".to_owned(),
+        StopReason::MaxFailures(count) => {
+            format!("{count} tasks failed (`max_failures`): no further task was started")
+        }
+        StopReason::StopCondition(what) => format!("a stopping condition is met ({what}): no further task was started"),
+        StopReason::NoneSucceeded(count) => {
+            format!("none of the first {count} attempts succeeded (`stop_if_none_succeed`): no further task was started")
+        }
+        StopReason::DiskFull(message) => message.clone(),
         StopReason::Input(error) => chain(error),
         StopReason::Trouble(message) => message.clone(),
         StopReason::Record(error) => format!("failed to {}", chain(error)),

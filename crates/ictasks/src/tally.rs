@@ -31,8 +31,10 @@ pub struct Tally {
     pub core_seconds: f64,
     /// Cores of the nodes.
     pub cores: i32,
-    /// The first that did not succeed, a line each.
-    pub first_failures: Vec<String>,
+    /// Attempts that were made again.
+    pub retried: u64,
+    /// The first that did not succeed, a line each, with the positions of the tasks.
+    pub first_failures: Vec<(i64, String)>,
 }
 
 impl Tally {
@@ -47,6 +49,7 @@ impl Tally {
             running: 0,
             core_seconds: 0.0,
             cores: 0,
+            retried: 0,
             first_failures: Vec::new(),
         }
     }
@@ -62,6 +65,7 @@ impl Tally {
             EventBody::NodeJoined(node) => self.cores += node.core_count,
             EventBody::TaskStarted { .. } => self.running += 1,
             EventBody::TaskFinished(attempt) => self.finished(attempt),
+            EventBody::TaskRetried { task_index, .. } => self.retried(*task_index),
             _ => {}
         }
     }
@@ -79,9 +83,17 @@ impl Tally {
         if attempt.outcome.is_failure() {
             self.failed += 1;
             if self.first_failures.len() < SHOWN_FAILURES {
-                self.first_failures.push(describe(attempt));
+                self.first_failures.push((attempt.task_index, describe(attempt)));
             }
         }
+    }
+
+    /// The attempt of this task that ended last is not its last one.
+    fn retried(&mut self, task_index: i64) {
+        self.retried += 1;
+        self.not_succeeded = self.not_succeeded.saturating_sub(1);
+        self.failed = self.failed.saturating_sub(1);
+        self.first_failures.retain(|(index, _)| *index != task_index);
     }
 }
 

@@ -2,38 +2,75 @@
 
 use std::path::{Path, PathBuf};
 
+use ictasks_core::attempt::{Outcome, Reason};
 use ictasks_core::column::Timestamp;
+use ictasks_core::history::Matcher;
 use ictasks_core::machine::{Machine, host_name};
 use ictasks_core::plan::{CommandLine, Plan};
 use ictasks_core::provenance::Provenance;
 use ictasks_farm::dispatcher::Session as FarmSession;
 use ictasks_farm::signals::Signals;
 use ictasks_farm::{Farm, RunEnd, StopReason, node};
-use ictasks_record::{Existing, RecordError, Recorder, RecorderOptions, RunFile, RunLock, RunState, Session};
+use ictasks_record::{
+    RecordError, Recorder, RecorderOptions, Recovered, RunFile, RunLock, RunState, Session,
+};
 
 use crate::cli::TaskfarmArguments;
 use crate::console::Console;
 use crate::exit::{ExitCode, Failure, chain};
 use crate::input::Input;
 use crate::progress::Progress;
+use crate::resume::{self, Outlook};
 use crate::tally::Tally;
-use crate::{command_line, dry_run, summary};
+use crate::{claim, dry_run, summary};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// `ictasks stop` ends a run as this signal does.
+const SIGTERM: i32 = 15;
 
 /// Runs the subcommand.
 ///
 /// # Errors
 /// What kept it from running, or the record from being kept.
 pub fn run(arguments: &TaskfarmArguments, console: &mut Console) -> Result<ExitCode, Failure> {
-    let submit_dir = std::env::current_dir()
+    let current_dir = std::env::current_dir()
         .map_err(|error| Failure::input(format!("the current directory cannot be used: {error}")))?;
+    let (arguments, submit_dir) = resume::with_earlier_input(arguments, current_dir)?;
+    let arguments = &arguments;
+    let rules = resume::rules(arguments)?;
     let input = Input::read(arguments, &submit_dir)?;
     let plan = resolve(arguments, &input, &submit_dir)?;
-    if arguments.dry_run {
-        console.print(&dry_run::describe(&input, &plan))?;
+    if arguments.dry_run && !arguments.resume {
+        console.print(&dry_run::describe(&input, &plan, None))?;
         return Ok(ExitCode::Success);
     }
+    let agent = node::find_agent().map_err(|error| Failure::record(&error))?;
+    let claim = claim::take(arguments, &plan, console)?;
+    let (recovered, outlook) = match claim.recovered {
+        Some(mut recovered) => {
+            let history = std::mem::take(&mut recovered.history);
+            let outlook = Outlook::of(history, rules, &input, &plan.submit_dir)?;
+            (Some(recovered), Some(outlook))
+        }
+        None => (None, None),
+    };
+    if arguments.dry_run {
+        console.print(&dry_run::describe(&input, &plan, outlook.as_ref()))?;
+        return Ok(ExitCode::Success);
+    }
+    tell_before(&input, &plan, recovered.as_ref(), outlook.as_ref(), console);
+    let run = Run { plan: &plan, input, agent, progress: arguments.progress };
+    run.perform(claim.lock, recovered, outlook, console)
+}
+
+/// What the user should know before anything runs.
+fn tell_before(
+    input: &Input,
+    plan: &Plan,
+    recovered: Option<&Recovered>,
+    outlook: Option<&Outlook>,
+    console: &mut Console,
+) {
     if input.list_wins {
         console.note("the task list wins over the tasks of the configuration");
     }
@@ -43,10 +80,13 @@ pub fn run(arguments: &TaskfarmArguments, console: &mut Console) -> Result<ExitC
     for line in &plan.arithmetic {
         console.detail(line);
     }
-    let agent = node::find_agent().map_err(|error| Failure::record(&error))?;
-    let lock = claim(arguments, &plan, console)?;
-    let run = Run { plan: &plan, input, agent, progress: arguments.progress };
-    run.perform(lock, console)
+    for loss in recovered.iter().flat_map(|recovered| &recovered.losses) {
+        console.warning(loss);
+    }
+    if let (Some(recovered), Some(outlook)) = (recovered, outlook) {
+        let run = &recovered.run;
+        console.note(&format!("going on with run `{}`: {}", run.job_id, outlook.message));
+    }
 }
 
 fn resolve(arguments: &TaskfarmArguments, input: &Input, submit_dir: &Path) -> Result<Plan, Failure> {
@@ -55,50 +95,6 @@ fn resolve(arguments: &TaskfarmArguments, input: &Input, submit_dir: &Path) -> R
     let command_line = CommandLine { run_dir: arguments.run_dir.clone(), workers: arguments.workers };
     Plan::resolve(&input.config, &command_line, &machine, submit_dir)
         .map_err(|error| Failure::input(chain(&error)))
-}
-
-/// Makes the run directory ours: locked, and without an earlier record.
-fn claim(arguments: &TaskfarmArguments, plan: &Plan, console: &mut Console) -> Result<RunLock, Failure> {
-    let run_dir = &plan.run_dir;
-    let unusable = |error: &dyn std::error::Error| Failure::input(format!("failed to {}", chain(error)));
-    std::fs::create_dir_all(run_dir).map_err(|error| {
-        let remedy = if run_dir.exists() { "; it is no directory: give another --run-dir" } else { "" };
-        Failure::input(format!("the run directory `{}` cannot be made: {error}{remedy}", run_dir.display()))
-    })?;
-    let lock = RunLock::take(run_dir, &host_name()).map_err(|error| unusable(&error))?;
-    let existing = Existing::find(run_dir).map_err(|error| unusable(&error))?;
-    let Some(existing) = existing else { return Ok(lock) };
-    if !arguments.overwrite {
-        return Err(refused(&existing, plan));
-    }
-    let deleted = existing.delete(&lock).map_err(|error| unusable(&error))?;
-    console.note(&format!(
-        "overwrite: files of the earlier run deleted: {} ({} bytes); task directories, empty then: {}",
-        deleted.file_count, deleted.bytes, deleted.directory_count
-    ));
-    Ok(lock)
-}
-
-fn refused(existing: &Existing, plan: &Plan) -> Failure {
-    let directory = plan.run_dir.display();
-    let what = match existing {
-        Existing::Record { run: Some(run), .. } => format!(
-            "`{directory}` holds the record of the run `{}` ({}, {})",
-            run.job_id,
-            run.state,
-            run.totals.tasks.map_or_else(|| "its end is not recorded".to_owned(), summary::tasks)
-        ),
-        Existing::Record { run: None, .. } => format!("`{directory}` holds the record of an earlier run"),
-        Existing::TaskFiles { example } => {
-            format!("`{directory}` holds tasks of an earlier run (for instance `{example}`)")
-        }
-    };
-    let command = command_line::typed();
-    let elsewhere = command_line::with_run_dir(&plan.run_dir);
-    Failure::input(format!(
-        "{what}\n  to delete that record and run again:  {command} --overwrite\n  \
-         to keep it and run elsewhere:         {elsewhere}"
-    ))
 }
 
 /// A run with everything it needs.
@@ -110,32 +106,58 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn perform(self, lock: RunLock, console: &mut Console) -> Result<ExitCode, Failure> {
-        let run_id = uuid::Uuid::now_v7().to_string();
-        let run_file = self.run_file(&run_id);
-        let mut recorder = Recorder::start(RecorderOptions { lock, run: run_file })
+    fn perform(
+        self,
+        lock: RunLock,
+        recovered: Option<Recovered>,
+        outlook: Option<Outlook>,
+        console: &mut Console,
+    ) -> Result<ExitCode, Failure> {
+        let began_at = Timestamp::now();
+        let run = self.run_file(recovered.as_ref());
+        let (matcher, resumed, run_count) = match outlook {
+            Some(outlook) => (outlook.matcher, Some(outlook.message), outlook.run_count),
+            None => (Matcher::fresh(), None, self.input.source.task_count()),
+        };
+        let session = FarmSession {
+            run_id: run.run_id.clone(),
+            number: recovered.as_ref().map_or(0, |recovered| recovered.next_session),
+            began_at,
+            first_seq: recovered.as_ref().map_or(0, |recovered| recovered.next_seq),
+            resumed,
+        };
+        let mut recorder = Recorder::start(RecorderOptions { lock, run, recovered })
             .map_err(|error| Failure::record(&error))?;
-        let mut progress = Progress::start(self.progress, console, self.input.source.task_count());
-        let session = FarmSession { run_id, number: 0, began_at: Timestamp::now(), first_seq: 0 };
-        let farm = Farm { plan: self.plan, session, sinks: vec![&mut recorder, &mut progress] };
+        let mut progress = Progress::start(self.progress, console, run_count);
+        let farm = Farm { plan: self.plan, session, matcher, sinks: vec![&mut recorder, &mut progress] };
         let ended = run_farm(farm, self.input.source, &self.agent);
         let tally = progress.finish();
         let end = ended.map_err(|error| Failure::record(&error))?;
         conclude(recorder, &end, &tally, self.plan, console)
     }
 
-    fn run_file(&self, run_id: &str) -> RunFile {
+    /// run.json as it is to be at the beginning: of a fresh run, or with one more session.
+    fn run_file(&self, recovered: Option<&Recovered>) -> RunFile {
         let plan = serde_json::to_value(self.plan).unwrap_or_default();
-        let mut session = Session::begin(0, std::env::args().collect(), plan, &host_name());
+        let number = recovered.map_or(0, |recovered| recovered.next_session);
+        let mut session = Session::begin(number, std::env::args().collect(), plan, &host_name());
         session.submit_dir.clone_from(&self.plan.submit_dir);
         session.warnings.clone_from(&self.plan.warnings);
+        session.warnings.extend(recovered.iter().flat_map(|recovered| recovered.losses.iter().cloned()));
         if let Ok(serde_json::Value::Object(provenance)) =
             serde_json::to_value(Provenance::collect(&self.plan.submit_dir))
         {
             // The coordinator's host is a field of the session already.
             session.provenance = provenance.into_iter().filter(|(name, _)| name != "host").collect();
         }
-        let mut run_file = RunFile::new(VERSION, run_id, &self.plan.job_id, self.plan.labels.clone());
+        let mut run_file = match recovered {
+            Some(recovered) => recovered.run.clone(),
+            None => RunFile::new(VERSION, &uuid::Uuid::now_v7().to_string(), "", serde_json::Map::new()),
+        };
+        VERSION.clone_into(&mut run_file.version);
+        run_file.state = RunState::Running;
+        run_file.job_id.clone_from(&self.plan.job_id);
+        run_file.labels.clone_from(&self.plan.labels);
         run_file.sessions.push(session);
         run_file
     }
@@ -179,9 +201,9 @@ fn conclude(
     for warning in finished.warnings {
         console.warning(&warning);
     }
-    match (&end.stop, stopped_early) {
-        (Some(StopReason::Signal(_)), Some(line)) => console.note(&line),
-        (_, Some(line)) => console.error(&line),
+    match (code, stopped_early) {
+        (ExitCode::BadInput | ExitCode::RecordFailed, Some(line)) => console.error(&line),
+        (_, Some(line)) => console.note(&line),
         (_, None) => {}
     }
     Ok(code)
@@ -199,18 +221,21 @@ fn record_failure(error: &RecordError, plan: &Plan) -> Failure {
 fn state(end: &RunEnd) -> RunState {
     match &end.stop {
         None => RunState::Finished,
-        Some(StopReason::Signal(_)) => RunState::Interrupted,
-        Some(StopReason::Input(_) | StopReason::Trouble(_) | StopReason::Record(_)) => RunState::Failed,
+        Some(StopReason::Input(_) | StopReason::Trouble(_) | StopReason::Record(_) | StopReason::DiskFull(_)) => {
+            RunState::Failed
+        }
+        Some(_) => RunState::Interrupted,
     }
 }
 
 fn exit_code(end: &RunEnd) -> ExitCode {
-    use ictasks_core::attempt::Outcome;
+    let left_out = end.skipped.get(&Reason::FailedBefore).copied().unwrap_or(0);
     match &end.stop {
         Some(StopReason::Signal(number)) => ExitCode::Signal(*number),
+        Some(StopReason::Stopped(_)) => ExitCode::Signal(SIGTERM),
         Some(StopReason::Input(_)) => ExitCode::BadInput,
-        Some(StopReason::Trouble(_) | StopReason::Record(_)) => ExitCode::RecordFailed,
-        None if end.counts.of(Outcome::Succeeded) == end.counts.total() => ExitCode::Success,
-        None => ExitCode::TasksFailed,
+        Some(StopReason::Trouble(_) | StopReason::Record(_) | StopReason::DiskFull(_)) => ExitCode::RecordFailed,
+        _ if left_out == 0 && end.counts.of(Outcome::Succeeded) == end.counts.total() => ExitCode::Success,
+        _ => ExitCode::TasksFailed,
     }
 }

@@ -15,6 +15,12 @@
 //! subject orphan MIB SECONDS            dies of KILL while its child, which has touched and used
 //!                                       so much, still runs
 //! subject stubborn PIDFILE              ignores TERM and does not end by itself
+//! subject effect PATH MILLISECONDS      appends `begin ATTEMPT` to a file, waits, appends `end ATTEMPT`
+//! subject effect-hard PATH MILLISECONDS the same, ignoring TERM, and leaves a child that ignores it
+//! subject crowd COUNT PIDFILE           starts so many processes that ignore TERM, and waits for ever
+//! subject fork-bomb                     forks and lets its children do the same, for ever
+//! subject shout STREAM MIB              writes so much to `stdout` or `stderr`, in one line
+//! subject close-output                  closes its standard output and standard error, succeeds
 //! subject print-env NAME...             prints variables, a line each
 //! subject print-args WORD...            prints its arguments, a line each
 //! ```
@@ -75,6 +81,23 @@ fn run(words: &[String]) -> io::Result<u8> {
             sys::ignore_termination();
             linger(0, 0.0, pidfile)?;
         }
+        ["effect", path, milliseconds] => effect(path, number(milliseconds)?)?,
+        ["effect-hard", path, milliseconds] => {
+            sys::ignore_termination();
+            start(&["linger-in-session", "0", "left.pid"])?;
+            wait_for_file(Path::new("left.pid"));
+            effect(path, number(milliseconds)?)?;
+        }
+        ["crowd", count, pidfile] => {
+            sys::ignore_termination();
+            for _ in 0..number::<u32>(count)? {
+                sys::fork_and_wait_for_ever()?;
+            }
+            linger(0, 0.0, pidfile)?;
+        }
+        ["fork-bomb"] => sys::fork_bomb(),
+        ["shout", stream, mib] => shout(stream, number(mib)?)?,
+        ["close-output"] => sys::close_output(),
         ["print-env", ref names @ ..] => {
             for name in names {
                 println!("{name}={}", env::var(name).as_deref().unwrap_or("(not set)"));
@@ -129,6 +152,24 @@ fn write_and_read(path: &Path, mib: usize) -> io::Result<()> {
         file.read_exact(&mut block)?;
     }
     fs::remove_file(path)
+}
+
+/// Leaves marks that can be counted, each in one write.
+fn effect(path: &str, milliseconds: u64) -> io::Result<()> {
+    let attempt = env::var("ICTASKS_ATTEMPT").unwrap_or_default();
+    let mut file = fs::OpenOptions::new().append(true).create(true).open(path)?;
+    file.write_all(format!("begin {attempt}\n").as_bytes())?;
+    thread::sleep(Duration::from_millis(milliseconds));
+    file.write_all(format!("end {attempt}\n").as_bytes())
+}
+
+fn shout(stream: &str, mib: usize) -> io::Result<()> {
+    let block = vec![b'x'; MIB];
+    let mut output: Box<dyn Write> = match stream {
+        "stdout" => Box::new(io::stdout()),
+        _ => Box::new(io::stderr()),
+    };
+    (0..mib).try_for_each(|_| output.write_all(&block))
 }
 
 /// Leaves a process behind and returns when it stands on its own feet.
@@ -203,6 +244,40 @@ mod sys {
         // SAFETY: SIG_IGN runs no code in this process.
         unsafe {
             libc::signal(libc::SIGTERM, libc::SIG_IGN);
+        }
+    }
+
+    /// Starts a process that waits until it is killed.
+    pub fn fork_and_wait_for_ever() -> io::Result<()> {
+        // SAFETY: this program has one thread; the child only sleeps.
+        unsafe {
+            match libc::fork() {
+                -1 => Err(io::Error::last_os_error()),
+                0 => loop {
+                    libc::pause();
+                },
+                _ => Ok(()),
+            }
+        }
+    }
+
+    /// Forks, the children too, until somebody ends all of them.
+    pub fn fork_bomb() {
+        loop {
+            // SAFETY: this program has one thread; parent and child go on with the loop alone.
+            unsafe {
+                if libc::fork() == -1 {
+                    libc::usleep(1000);
+                }
+            }
+        }
+    }
+
+    pub fn close_output() {
+        // SAFETY: nothing is written to them after this.
+        unsafe {
+            libc::close(1);
+            libc::close(2);
         }
     }
 

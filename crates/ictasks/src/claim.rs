@@ -1,0 +1,95 @@
+//! Makes the run directory ours: locked, and without an earlier record, or with one to go on with.
+
+use std::path::Path;
+use std::time::Duration;
+
+use ictasks_core::machine::host_name;
+use ictasks_core::plan::Plan;
+use ictasks_record::{Existing, RecordError, Recovered, RunLock};
+
+use crate::cli::TaskfarmArguments;
+use crate::console::Console;
+use crate::exit::{Failure, chain};
+use crate::{command_line, resume, summary};
+
+/// How long agents of a coordinator that died may take to end their tasks.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The right to write into the run directory, and what lies there.
+pub struct Claim {
+    /// The right.
+    pub lock: RunLock,
+    /// The run to go on with.
+    pub recovered: Option<Recovered>,
+}
+
+/// Takes the run directory.
+///
+/// # Errors
+/// It cannot be made or locked, or holds a record that nobody asked to go on with or to delete.
+pub fn take(arguments: &TaskfarmArguments, plan: &Plan, console: &mut Console) -> Result<Claim, Failure> {
+    let run_dir = &plan.run_dir;
+    std::fs::create_dir_all(run_dir).map_err(|error| {
+        let remedy = if run_dir.exists() { "; it is no directory: give another --run-dir" } else { "" };
+        Failure::input(format!("the run directory `{}` cannot be made: {error}{remedy}", run_dir.display()))
+    })?;
+    let lock = RunLock::take(run_dir, &host_name()).map_err(|error| unusable(&error))?;
+    let existing = Existing::find(run_dir).map_err(|error| unusable(&error))?;
+    let Some(existing) = existing else { return Ok(Claim { lock, recovered: None }) };
+    wait_for_agents(run_dir, console)?;
+    if arguments.overwrite {
+        let deleted = existing.delete(&lock).map_err(|error| unusable(&error))?;
+        console.note(&format!(
+            "overwrite: files of the earlier run deleted: {} ({} bytes); task directories, empty then: {}",
+            deleted.file_count, deleted.bytes, deleted.directory_count
+        ));
+        return Ok(Claim { lock, recovered: None });
+    }
+    let is_implied = match &existing {
+        Existing::Record { run, .. } => resume::is_implied(run.as_deref()),
+        Existing::TaskFiles { .. } => return Err(refused(&existing, plan)),
+    };
+    if !arguments.resume && !is_implied {
+        return Err(refused(&existing, plan));
+    }
+    if !arguments.resume {
+        console.note("Slurm has started this job again: the run goes on, as with --resume");
+    }
+    let recovered = Recovered::open(&lock).map_err(|error| unusable(&error))?;
+    Ok(Claim { lock, recovered })
+}
+
+fn unusable(error: &RecordError) -> Failure {
+    Failure::input(format!("failed to {}", chain(error)))
+}
+
+fn wait_for_agents(run_dir: &Path, console: &mut Console) -> Result<(), Failure> {
+    ictasks_record::wait_for_agents(run_dir, PATIENCE, &mut |line| console.note(line))
+        .map_err(|error| unusable(&error))
+}
+
+fn refused(existing: &Existing, plan: &Plan) -> Failure {
+    let directory = plan.run_dir.display();
+    let what = match existing {
+        Existing::Record { run: Some(run), .. } => format!(
+            "`{directory}` holds the record of the run `{}` ({}, {})",
+            run.job_id,
+            run.state,
+            run.totals.tasks.map_or_else(|| "its end is not recorded".to_owned(), summary::tasks)
+        ),
+        Existing::Record { run: None, .. } => format!("`{directory}` holds the record of an earlier run"),
+        Existing::TaskFiles { example } => {
+            format!("`{directory}` holds tasks of an earlier run (for instance `{example}`) without its record")
+        }
+    };
+    let command = command_line::typed();
+    let elsewhere = command_line::with_run_dir(&plan.run_dir);
+    let go_on = match existing {
+        Existing::Record { .. } => format!("\n  to go on with that run:               {command} --resume"),
+        Existing::TaskFiles { .. } => String::new(),
+    };
+    Failure::input(format!(
+        "{what}{go_on}\n  to delete that record and run again:  {command} --overwrite\n  \
+         to keep it and run elsewhere:         {elsewhere}"
+    ))
+}
