@@ -20,6 +20,14 @@ pub fn farm() -> Farm {
     in_directory(TempDir::with_prefix("ictasks-test-").expect("make a directory"))
 }
 
+/// As [`farm`], with its fresh directory below `parent`.
+///
+/// # Panics
+/// If no directory can be made.
+pub fn farm_in(parent: &Path) -> Farm {
+    in_directory(TempDir::with_prefix_in("farm-", parent).expect("make a directory"))
+}
+
 pub(crate) fn in_directory(directory: TempDir) -> Farm {
     Farm {
         directory,
@@ -30,6 +38,8 @@ pub(crate) fn in_directory(directory: TempDir) -> Farm {
         environment: Vec::new(),
         stdin: None,
         root_rights: true,
+        limits: Vec::new(),
+        user: None,
     }
 }
 
@@ -44,6 +54,8 @@ pub struct Farm {
     environment: Vec<(OsString, OsString)>,
     stdin: Option<StandardInput>,
     root_rights: bool,
+    limits: Vec<String>,
+    user: Option<u32>,
 }
 
 enum StandardInput {
@@ -154,6 +166,27 @@ impl Farm {
         self
     }
 
+    /// Starts the program under a limit, as the shell's `ulimit` takes it: `-n 64`.
+    #[must_use]
+    pub fn ulimit(mut self, limit: &str) -> Self {
+        self.limits.push(limit.to_owned());
+        self
+    }
+
+    /// Where the tests run as root, starts the program as this user, who needs not exist and may
+    /// read everything but write only here; root itself is bound by few limits.
+    ///
+    /// # Panics
+    /// If the directory cannot be given to the user.
+    #[must_use]
+    pub fn as_user(mut self, id: u32) -> Self {
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(self.directory(), Some(id), Some(id)).expect("give the directory away");
+            self.user = Some(id);
+        }
+        self
+    }
+
     /// Runs the program to its end.
     pub fn run(self) -> Finished {
         self.start().wait()
@@ -193,14 +226,24 @@ impl Farm {
 
     /// The program, with an environment that does not depend on where the tests run.
     fn program(&self) -> Command {
-        let ictasks = programs::ictasks();
-        let mut command = if self.root_rights {
-            Command::new(ictasks)
-        } else {
-            let mut command = Command::new("setpriv");
-            command.args(["--bounding-set=-all", "--inh-caps=-all"]).arg(ictasks);
-            command
-        };
+        let mut words: Vec<OsString> = Vec::new();
+        if !self.root_rights {
+            words.extend(["setpriv", "--bounding-set=-all", "--inh-caps=-all"].map(OsString::from));
+        }
+        if let Some(id) = self.user {
+            words.extend(
+                ["setpriv", "--clear-groups", "--inh-caps=-all,+dac_read_search"].map(OsString::from),
+            );
+            words.extend([format!("--reuid={id}").into(), format!("--regid={id}").into()]);
+            words.push("--ambient-caps=-all,+dac_read_search".into());
+        }
+        if !self.limits.is_empty() {
+            let limits: String = self.limits.iter().map(|limit| format!("ulimit {limit} && ")).collect();
+            words.extend(["bash".into(), "-c".into(), format!("{limits} exec \"$0\" \"$@\"").into()]);
+        }
+        words.push(programs::ictasks().into());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         for (name, _) in env::vars_os() {
             let text = name.to_string_lossy();
             if ["ICTASKS_", "SLURM_", "OMP_"].iter().any(|start| text.starts_with(start)) {

@@ -17,7 +17,7 @@ mod running;
 pub mod table;
 mod wait;
 
-pub use farm::{Farm, farm};
+pub use farm::{Farm, farm, farm_in};
 pub use processes::{children_named, process_exists, processes_with, send_signal, tree};
 pub use record::{Record, Source};
 pub use running::{Finished, Running};

@@ -1,0 +1,137 @@
+//! What a user can ask of a run that is alive: to stop, to drain, to pause; and to look at it.
+
+use std::fs;
+
+use ictasks_tests::programs::subject;
+use ictasks_tests::{FAILED, INTERRUPTED, Running, SUCCEEDED, TERMINATED, farm, process_exists, wait_for};
+use serde_json::{Value, json};
+
+fn does(words: &str) -> String {
+    format!("{} {words}", subject().display())
+}
+
+fn started(run: &Running, count: usize) {
+    let is_started = || {
+        let started = run.record.journal().iter().filter(|event| event["kind"] == "task_started").count();
+        (started >= count).then_some(())
+    };
+    wait_for("tasks to run", is_started);
+}
+
+fn ask(run: &Running, words: &[&str]) -> String {
+    let mut command = std::process::Command::new(ictasks_tests::programs::ictasks());
+    let output = command.args(words).arg(run.record.directory()).output().expect("start ictasks");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+}
+
+fn state(pid: i64) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(") ").next()?.chars().next()
+}
+
+#[test]
+fn a_run_is_drained_by_a_signal_and_by_the_command() {
+    for by_signal in [true, false] {
+        let waits = does("await %SUBMITDIR%/go");
+        let run = farm().tasks([waits.as_str(), "true", "true"]).workers(1).start();
+        started(&run, 1);
+        if by_signal {
+            run.signal(libc::SIGUSR1);
+        } else {
+            ask(&run, &["stop", "--drain"]);
+        }
+        let is_told =
+            || run.record.journal().iter().any(|event| event["kind"] == "stop_requested").then_some(());
+        wait_for("the run to hear it", is_told);
+        fs::write(run.directory().join("go"), "").unwrap();
+        let run = run.wait().expect(FAILED);
+        assert_eq!(run.record.column("tasks", "outcome"), ["succeeded", "pending", "pending"]);
+        assert_eq!(run.record.column("tasks", "cause")[1], "stop_requested");
+        let run =
+            run.again().tasks([waits.as_str(), "true", "true"]).args(["--resume"]).run().expect(SUCCEEDED);
+        let reasons = run.record.column("tasks", "reason");
+        assert_eq!(reasons, [Value::Null, json!("never_ran"), json!("never_ran")]);
+    }
+}
+
+#[test]
+fn a_run_is_stopped_by_the_command() {
+    let run = farm().tasks([does("await %SUBMITDIR%/never"), "true".to_owned()]).workers(1).start();
+    started(&run, 1);
+    let said = ask(&run, &["stop"]);
+    assert!(said.contains("asked"), "{said}");
+    let run = run.wait().expect(TERMINATED);
+    assert_eq!(run.record.column("tasks", "outcome"), ["cancelled", "pending"]);
+    assert_eq!(run.record.column("tasks", "cause"), ["stopped", "stopped"]);
+    let again = run.again().command(["stop", "run"]).run().expect(ictasks_tests::BAD_INPUT);
+    assert!(again.stderr.contains("there is nothing to stop"), "{}", again.stderr);
+}
+
+#[test]
+fn a_run_that_is_stopped_and_continued_stops_and_continues_its_tasks() {
+    let task = format!("{} & echo $! > %SUBMITDIR%/pid; wait", does("await %SUBMITDIR%/go"));
+    let run = farm().yaml(format!("timeout: 1h\ntasks:\n- launch_cmd: {}\n", json!(task))).start();
+    let pid: i64 =
+        wait_for("the task", || fs::read_to_string(run.directory().join("pid")).ok()?.trim().parse().ok());
+    run.signal(libc::SIGTSTP);
+    wait_for("the task to stop", || (state(pid) == Some('T')).then_some(()));
+    wait_for("the farm to stop", || (state(run.pid().into()) == Some('T')).then_some(()));
+    run.signal(libc::SIGCONT);
+    wait_for("the task to go on", || (state(pid) != Some('T')).then_some(()));
+    fs::write(run.directory().join("go"), "").unwrap();
+    let run = run.wait().expect(SUCCEEDED);
+    let task = run.record.task("0");
+    assert!(task["stopped_s"].as_f64().unwrap() > 0.0);
+    assert!(task["wall_s"].as_f64() > task["stopped_s"].as_f64());
+}
+
+#[test]
+fn time_in_which_a_task_is_stopped_does_not_count() {
+    let run = farm().yaml("timeout: 2s\ntasks:\n- launch_cmd: sleep 1.5\n").start();
+    started(&run, 1);
+    run.signal(libc::SIGTSTP);
+    wait_for("the farm to stop", || (state(run.pid().into()) == Some('T')).then_some(()));
+    // The limit would be over now: what is waited for is the clock itself.
+    std::thread::sleep(std::time::Duration::from_millis(2200));
+    run.signal(libc::SIGCONT);
+    let run = run.wait().expect(SUCCEEDED);
+    assert!(run.record.task("0")["wall_s"].as_f64().unwrap() >= 2.2);
+}
+
+#[test]
+fn a_second_interrupt_kills_at_once_and_the_record_is_whole() {
+    let run = farm()
+        .yaml(format!("kill_grace: 10m\ntasks:\n- launch_cmd: {}\n", json!(does("stubborn pid"))))
+        .start();
+    let path = run.record.task_directory("0").join("pid");
+    let pid: i64 = wait_for("the task", || fs::read_to_string(&path).ok()?.parse().ok());
+    run.signal(libc::SIGINT);
+    let is_told = || run.record.journal().iter().any(|event| event["kind"] == "stop_requested").then_some(());
+    wait_for("the run to hear it", is_told);
+    assert!(process_exists(pid));
+    run.signal(libc::SIGINT);
+    let run = run.wait().expect(INTERRUPTED);
+    assert!(!process_exists(pid));
+    let task = run.record.task("0");
+    assert_eq!((&task["outcome"], &task["cause"]), (&json!("cancelled"), &json!("interrupted")));
+}
+
+#[test]
+fn a_run_can_be_watched_alive_killed_and_done() {
+    let tasks = ["true".to_owned(), "echo why >&2; exit 3".to_owned(), does("await %SUBMITDIR%/go")];
+    let run = farm().tasks(&tasks).workers(1).start();
+    started(&run, 1);
+    wait_for("the last task to run", || {
+        let running = run.record.journal();
+        running.iter().any(|event| event["kind"] == "task_started" && event["task_id"] == "2").then_some(())
+    });
+    let said = ask(&run, &["watch"]);
+    for part in ["running", "1 succeeded", "1 failed", "task 2", "task 1", "why"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    fs::write(run.directory().join("go"), "").unwrap();
+    let run = run.wait().expect(FAILED);
+    let said = run.again().command(["watch", "run"]).run().expect(SUCCEEDED);
+    assert!(said.stdout.contains("finished") && said.stdout.contains("2 succeeded"), "{}", said.stdout);
+}
