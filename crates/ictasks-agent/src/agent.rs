@@ -13,6 +13,7 @@ use ictasks_core::protocol::{PROTOCOL_VERSION, RUN_PREFIX, Reply, Request, Setup
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::error::AgentError;
+use crate::gpu;
 use crate::lines::LineReader;
 use crate::node_info;
 use crate::output::SharedOutput;
@@ -134,6 +135,8 @@ impl Agent {
         }
         drop(reply_sender);
         agent.send(&Reply::Hello(node_info::of_host(&setup, &host)));
+        let slots = agent.slot_pids.iter().copied().zip(cells);
+        gpu::monitor::start(&setup, &host, slots, &agent.output);
         agent.start_sampler(&setup, host, cells);
         Ok(agent)
     }

@@ -47,7 +47,7 @@ pub fn run(watched: Watched, output: &SharedOutput) {
 
 /// Seconds to the next sample of something this old: the plain interval for ten minutes, ten times
 /// that for two hours, then thirty times.
-fn interval_at_age(interval_s: f64, age_s: f64) -> f64 {
+pub fn interval_at_age(interval_s: f64, age_s: f64) -> f64 {
     let factor = match age_s {
         age_s if age_s < 600.0 => 1.0,
         age_s if age_s < 7200.0 => 10.0,
@@ -163,6 +163,7 @@ impl Sampler {
             thread_count: Some(tree.iter().map(|process| process.thread_count).sum()),
             syscall_read_bytes: io.map(|io| io.read_bytes),
             syscall_write_bytes: io.map(|io| io.written_bytes),
+            gpu_memory_bytes: cell.gpu.read(seen.sequence).memory_bytes,
             ..self.empty(Scope::Task)
         })
     }

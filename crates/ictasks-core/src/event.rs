@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::attempt::{Attempt, Reason};
 use crate::column::{Column, ColumnType, Timestamp, names};
-use crate::protocol::NodeInfo;
+use crate::protocol::{GpuInfo, NodeInfo};
 use crate::sample::Sample;
 
 names! {
@@ -184,6 +184,14 @@ pub trait EventSink {
     /// # Errors
     /// As for [`EventSink::events`].
     fn samples(&mut self, samples: Vec<Sample>) -> Result<(), SinkError>;
+
+    /// Takes what the driver of a host said of its GPUs, after that host has joined.
+    ///
+    /// # Errors
+    /// As for [`EventSink::events`].
+    fn gpus(&mut self, _host: &str, _gpus: Vec<GpuInfo>) -> Result<(), SinkError> {
+        Ok(())
+    }
 }
 
 /// Why events can no longer be taken.

@@ -149,6 +149,18 @@ impl TaskDirectory {
         }
     }
 
+    /// Writes a small file of the farm's; one that is there belongs to an earlier attempt and makes room.
+    pub fn write(&self, name: &str, content: &[u8]) -> Result<(), DirectoryError> {
+        let written = open_output(self.descriptor.as_fd(), name).and_then(|file| {
+            let mut rest = content;
+            while !rest.is_empty() {
+                rest = &rest[rustix::io::write(&file, rest)?..];
+            }
+            Ok(())
+        });
+        written.map_err(|source| self.error("write a file", source.into()))
+    }
+
     /// Size of the standard output file.
     pub fn stdout_bytes(&self) -> Option<i64> {
         size(&self.stdout)

@@ -6,6 +6,7 @@
 //!
 //! - [`directory`]: the task's directory and its output files
 //! - [`environment`]: the task's environment
+//! - [`gpu_binding`]: how the task learns of its GPUs
 //! - [`launch`]: from a command to a process
 //! - [`tree`]: waiting for the task and all its descendants, and ending them
 //! - [`io_account`]: bytes and calls read and written
@@ -14,6 +15,7 @@
 
 mod directory;
 mod environment;
+mod gpu_binding;
 mod io_account;
 mod launch;
 mod results;
@@ -25,6 +27,7 @@ use std::time::Duration;
 
 use ictasks_core::attempt::{Cause, Evidence, Outcome};
 use ictasks_core::column::Timestamp;
+use ictasks_core::layout;
 use ictasks_core::protocol::{Reply, Setup, TaskEnded, TaskOrder, TaskStarted, Worker, WorkingDirectory};
 use rustix::fs::{Mode, OFlags};
 
@@ -180,6 +183,10 @@ impl Slot {
         if setup.cwd == WorkingDirectory::Task {
             directory.enter()?;
         }
+        if !self.parts.worker.gpus.is_empty() {
+            directory
+                .write(layout::GPU_IDS_FILE, gpu_binding::ids_text(&self.parts.worker.gpus).as_bytes())?;
+        }
         self.parts.cell.begin(&order.task_id, order.attempt, sys::monotonic_ns());
         let variables = self.environment.of_task(&self.parts.setup, order, directory.path());
         let setup = &self.parts.setup;
@@ -196,7 +203,7 @@ impl Slot {
                 self.not_spawned(order, reason)
             }
         };
-        self.conclude(&mut ended, &directory, &mut task_file);
+        self.conclude(order, &mut ended, &directory, &mut task_file);
         Ok(ended)
     }
 
@@ -233,6 +240,7 @@ impl Slot {
         io_account::fill(&mut usage, before, after, own_io);
         usage.max_tree_rss_bytes = sampled.max_tree_rss_bytes;
         usage.sample_count = sampled.sample_count;
+        sampled.gpu.fill(&mut usage, started.monotonic_ns, end.first_ended_ns);
         usage.rss_floor_bytes = Some(sys::own_max_rss_bytes());
         let judged = judge(&end);
         let worker_id = self.parts.worker.id;
@@ -258,13 +266,20 @@ impl Slot {
     }
 
     /// Adds what the output files say, and writes `task.json` for the last time.
-    fn conclude(&self, ended: &mut TaskEnded, directory: &TaskDirectory, task_file: &mut TaskFile) {
+    fn conclude(
+        &self,
+        order: &TaskOrder,
+        ended: &mut TaskEnded,
+        directory: &TaskDirectory,
+        task_file: &mut TaskFile,
+    ) {
         let succeeded = ended.outcome == Outcome::Succeeded;
         ended.usage.stdout_bytes = directory.stdout_bytes();
         ended.usage.stderr_bytes = directory.stderr_bytes();
         if !succeeded {
             ended.stdout_tail = directory.stdout_tail(TAIL_BYTES);
             ended.stderr_tail = directory.stderr_tail(TAIL_BYTES);
+            gpu_binding::explain(ended, self.parts.setup.gpu_binding, self.environment.hides_gpus(order));
         }
         task_file.ended(ended);
         if let Err(error) = directory.replace_task_file(&task_file.to_json(), &mut OwnIo::default()) {
