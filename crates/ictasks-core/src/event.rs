@@ -179,12 +179,6 @@ pub trait EventSink {
     /// Says why events can no longer be taken; the farm then stops the run.
     fn events(&mut self, events: &Arc<[Event]>) -> Result<(), SinkError>;
 
-    /// Takes samples of resource use.
-    ///
-    /// # Errors
-    /// As for [`EventSink::events`].
-    fn samples(&mut self, samples: Vec<Sample>) -> Result<(), SinkError>;
-
     /// Takes what the driver of a host said of its GPUs, after that host has joined.
     ///
     /// # Errors
@@ -192,6 +186,12 @@ pub trait EventSink {
     fn gpus(&mut self, _host: &str, _gpus: Vec<GpuInfo>) -> Result<(), SinkError> {
         Ok(())
     }
+
+    /// Takes samples of resource use.
+    ///
+    /// # Errors
+    /// As for [`EventSink::events`].
+    fn samples(&mut self, samples: Vec<Sample>) -> Result<(), SinkError>;
 }
 
 /// Why events can no longer be taken.

@@ -231,7 +231,7 @@ impl<'a> Dispatcher<'a> {
                 }
             }
             Reply::Samples(samples) => self.output.samples.extend(samples),
-            Reply::Suspended | Reply::Warning { .. } => {}
+            Reply::Suspended | Reply::Warning { .. } | Reply::Gpus(_) => {}
             Reply::Trouble { message } => self.stop(StopReason::Trouble(message)),
         }
         self.dispatch();
