@@ -92,6 +92,21 @@ pub enum Fault {
         /// The id.
         id: String,
     },
+    /// A task that succeeded before with another command.
+    #[error(
+        "the task `{id}` succeeded with another command; give `--rerun-changed` to run it again, or give this \
+         command another id"
+    )]
+    CommandChanged {
+        /// The id.
+        id: String,
+    },
+    /// An id that another task of the list has, be it as its position.
+    #[error("the id `{id}` belongs to another task of this list; each task needs its own")]
+    IdTaken {
+        /// The id.
+        id: String,
+    },
     /// A line that is not text.
     #[error("is not UTF-8 (byte {byte} of the line); convert it, for instance with `iconv -t UTF-8`")]
     NotUtf8 {

@@ -192,6 +192,9 @@ pub trait EventSink {
     /// # Errors
     /// As for [`EventSink::events`].
     fn samples(&mut self, samples: Vec<Sample>) -> Result<(), SinkError>;
+
+    /// Takes something that the user should know at once, and that stops nothing.
+    fn warning(&mut self, _message: &str) {}
 }
 
 /// Why events can no longer be taken.

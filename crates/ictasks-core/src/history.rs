@@ -71,8 +71,12 @@ impl History {
     /// Brings what was added into order.
     #[must_use]
     pub fn finish(mut self) -> Self {
-        // Of each task the last attempt, and a row with an attempt before one without.
-        self.entries.sort_by_key(|entry| (entry.task_index, std::cmp::Reverse(entry.attempt)));
+        // Of each task the last attempt, and a row with an attempt before one without. Of two rows of
+        // one attempt the success: it was found after the attempt had been given up.
+        self.entries.sort_by_key(|entry| {
+            let is_success = entry.outcome == Outcome::Succeeded;
+            (entry.task_index, std::cmp::Reverse((entry.attempt, is_success)))
+        });
         self.entries.dedup_by_key(|entry| entry.task_index);
         self.entries.shrink_to_fit();
         let count = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
@@ -92,6 +96,11 @@ impl History {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// The last outcome of each task, in the order of the list.
+    pub fn outcomes(&self) -> impl Iterator<Item = Outcome> {
+        self.entries.iter().map(|entry| entry.outcome)
     }
 
     /// The first position that no task of the record has.
@@ -198,11 +207,6 @@ impl Matcher {
         }
     }
 
-    /// Whether the run goes on from a record.
-    pub const fn is_resumed(&self) -> bool {
-        self.history.is_some()
-    }
-
     /// As at the beginning of the list.
     #[must_use]
     pub fn at_the_beginning(mut self) -> Self {
@@ -212,6 +216,11 @@ impl Matcher {
         }
         self.used.clear();
         self
+    }
+
+    /// Whether there is no record that tasks could be found in.
+    pub const fn is_fresh(&self) -> bool {
+        self.history.is_none()
     }
 
     /// Decides about the next task of the list.

@@ -118,9 +118,12 @@ fn memory_total_of(meminfo: &str) -> Option<i64> {
     kibibytes.checked_mul(1024)
 }
 
-/// `SLURM_MEM_PER_NODE`, MiB, as bytes. `--mem=0`, the whole node, is no limit.
+/// What Slurm's allocation has on this node: `SLURM_MEM_PER_NODE`, or `SLURM_MEM_PER_CPU` for each of
+/// `SLURM_CPUS_ON_NODE`; both in MiB. `--mem=0`, the whole node, is no limit.
 fn slurm_memory(variable: impl Fn(&str) -> Option<String>) -> Option<i64> {
-    let mebibytes: i64 = variable("SLURM_MEM_PER_NODE")?.trim().parse().ok()?;
+    let number = |name: &str| variable(name)?.trim().parse::<i64>().ok();
+    let mebibytes = number("SLURM_MEM_PER_NODE")
+        .or_else(|| number("SLURM_MEM_PER_CPU")?.checked_mul(number("SLURM_CPUS_ON_NODE")?))?;
     mebibytes.checked_mul(1 << 20).filter(|bytes| *bytes > 0)
 }
 
@@ -133,10 +136,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slurms_figure_is_in_mebibytes() {
-        assert_eq!(slurm_memory(|_| Some("2048".to_owned())), Some(2 << 30));
-        assert_eq!(slurm_memory(|_| Some("0".to_owned())), None);
-        assert_eq!(slurm_memory(|_| None), None);
+    fn slurms_figures_are_in_mebibytes() {
+        let memory = |variables: &[(&str, &str)]| {
+            let find = |name: &str| {
+                variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            };
+            slurm_memory(find)
+        };
+        assert_eq!(memory(&[("SLURM_MEM_PER_NODE", "2048")]), Some(2 << 30));
+        assert_eq!(memory(&[("SLURM_MEM_PER_NODE", "0")]), None);
+        assert_eq!(memory(&[("SLURM_MEM_PER_CPU", "1024"), ("SLURM_CPUS_ON_NODE", "4")]), Some(4 << 30));
+        assert_eq!(memory(&[]), None);
     }
 
     #[test]

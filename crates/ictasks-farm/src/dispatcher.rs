@@ -1,81 +1,46 @@
 //! The state of a run, and the only code that changes it.
 //!
-//! Pure: requests, events and decisions come out of what goes in, and nothing here waits, reads or
-//! writes. [`farm`](crate::farm) connects it with the world; the tests need no process.
+//! Pure: requests, events and decisions come out of what goes in, the time included, and nothing here
+//! waits, reads or writes. [`farm`](crate::farm) connects it with the world; the tests need no process.
+//!
+//! - `queue`: tasks that wait, for the first time or for another attempt
+//! - `endings`: what follows from the end of an attempt: a retry, a limit that is reached
+//! - `stopping` and `reason`: how and why a run stops early
+//! - `agents`: an agent's beginning and end, and what it leaves behind
+//! - `counts`: how many tasks ended how
 
-mod rows;
+mod agents;
+mod counts;
+mod endings;
+mod queue;
+mod reason;
+mod stopping;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 
-use ictasks_core::attempt::{Attempt, Cause, Evidence, Outcome};
+use ictasks_core::attempt::Reason;
 use ictasks_core::column::Timestamp;
-use ictasks_core::error::InputError;
-use ictasks_core::event::{Event, EventBody, SinkError};
+use ictasks_core::event::{Event, EventBody};
 use ictasks_core::plan::Plan;
-use ictasks_core::protocol::{NodeInfo, PROTOCOL_VERSION, Reply, Request, TaskEnded, TaskOrder, TaskStarted};
+use ictasks_core::protocol::{GpuInfo, Reply, Request, Setup, TaskStarted};
 use ictasks_core::sample::Sample;
-use ictasks_core::task::Task;
 
+use crate::setup::setup;
+use crate::source::Entry;
 use crate::window::Window;
+use agents::Agent;
+use endings::SoFar;
+use queue::{Job, Queue};
+use stopping::Stage;
 
-/// Seconds that tasks have between SIGTERM and SIGKILL when the run is interrupted.
-const INTERRUPT_GRACE_S: f64 = 10.0;
+pub use agents::{AgentEnd, AttemptKey, Logged};
+pub use counts::Counts;
+pub use reason::StopReason;
 
-/// Why a run stops before its list is done.
-#[derive(Debug)]
-pub enum StopReason {
-    /// SIGINT or SIGTERM: the number.
-    Signal(i32),
-    /// The list turned out to be wrong while it was read.
-    Input(InputError),
-    /// Trouble of the farm itself.
-    Trouble(String),
-    /// The record can no longer be kept.
-    Record(SinkError),
-}
-
-impl StopReason {
-    const fn cause(&self) -> Cause {
-        match self {
-            Self::Signal(_) => Cause::Interrupted,
-            Self::Input(_) => Cause::InputError,
-            Self::Trouble(_) | Self::Record(_) => Cause::FarmTrouble,
-        }
-    }
-
-    fn message(&self) -> String {
-        match self {
-            Self::Signal(number) => format!("signal {number}"),
-            Self::Input(error) => error.to_string(),
-            Self::Trouble(message) => message.clone(),
-            Self::Record(error) => error.to_string(),
-        }
-    }
-}
-
-/// How many tasks ended how; `pending` ones never started.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    by_outcome: BTreeMap<&'static str, i64>,
-}
-
-impl Counts {
-    fn add(&mut self, outcome: Outcome) {
-        *self.by_outcome.entry(outcome.as_str()).or_default() += 1;
-    }
-
-    /// Number of tasks with this outcome.
-    pub fn of(&self, outcome: Outcome) -> i64 {
-        self.by_outcome.get(outcome.as_str()).copied().unwrap_or(0)
-    }
-
-    /// Number of tasks in all.
-    pub fn total(&self) -> i64 {
-        self.by_outcome.values().sum()
-    }
-}
+/// While so many tasks back off, no others are read.
+const MOST_BACKING_OFF: usize = 1 << 16;
 
 /// What identifies a session.
 #[derive(Clone, Debug)]
@@ -88,11 +53,14 @@ pub struct Session {
     pub began_at: Timestamp,
     /// The first free event number.
     pub first_seq: i64,
+    /// Of a run that goes on: for people, what is run and what is left out.
+    pub resumed: Option<String>,
 }
 
+/// A task that the agent has.
+#[derive(Debug)]
 struct InFlight {
-    task: Task,
-    ready_at: Timestamp,
+    job: Job,
     started: Option<TaskStarted>,
 }
 
@@ -105,47 +73,88 @@ pub struct Output {
     pub events: Vec<Event>,
     /// For the sinks.
     pub samples: Vec<Sample>,
+    /// For the sinks: the GPUs of hosts that have joined.
+    pub gpus: Vec<(String, Vec<GpuInfo>)>,
+    /// For the sinks.
+    pub warnings: Vec<String>,
+}
+
+/// How the tasks of a session ended.
+#[derive(Debug)]
+pub struct RunEnd {
+    /// How many tasks ended how, each by its last attempt in this session.
+    pub counts: Counts,
+    /// How many tasks were left out, and why.
+    pub skipped: BTreeMap<Reason, i64>,
+    /// Attempts that were followed by another at the same task.
+    pub retried: i64,
+    /// Whether every task of the list was read.
+    pub list_complete: bool,
+    /// Why it stopped early, if it did.
+    pub stop: Option<StopReason>,
+    /// What the user should know, each once.
+    pub warnings: Vec<String>,
 }
 
 /// Owns the state of the run.
 pub struct Dispatcher<'a> {
     plan: &'a Plan,
+    setup: Setup,
     session: Session,
+    now: Timestamp,
     is_stream: bool,
     /// Whether, after a stop, the rest of the list is read so that each task has its pending row.
     reads_rest: bool,
     seq: i64,
-    ready: VecDeque<(Task, Timestamp)>,
+    queue: Queue,
     in_flight: HashMap<i64, InFlight>,
-    node: Option<NodeInfo>,
+    agent: Agent,
     window: Window,
+    so_far: SoFar,
     counts: Counts,
+    skipped: BTreeMap<Reason, i64>,
+    retried_count: i64,
     list_complete: bool,
+    stage: Stage,
     stop: Option<StopReason>,
     end_was_sent: bool,
+    warnings: Vec<String>,
     output: Output,
 }
 
 impl<'a> Dispatcher<'a> {
-    /// At the start of a session.
+    /// At the start of a session, with an agent that is being started.
     pub fn new(plan: &'a Plan, session: Session, is_stream: bool) -> Self {
+        let setup = setup(plan, &session);
         Self {
             plan,
+            agent: Agent::new(&setup),
+            setup,
             seq: session.first_seq,
+            now: session.began_at,
             session,
             is_stream,
             // Nobody knows when a stream ends.
             reads_rest: !is_stream,
-            ready: VecDeque::new(),
+            queue: Queue::default(),
             in_flight: HashMap::new(),
-            node: None,
             window: Window::new(plan.workers.len()),
+            so_far: SoFar::default(),
             counts: Counts::default(),
+            skipped: BTreeMap::new(),
+            retried_count: 0,
             list_complete: false,
+            stage: Stage::Working,
             stop: None,
             end_was_sent: false,
+            warnings: Vec::new(),
             output: Output::default(),
         }
+    }
+
+    /// What an agent has to know.
+    pub const fn setup(&self) -> &Setup {
+        &self.setup
     }
 
     /// What is to be done since the last call.
@@ -153,10 +162,29 @@ impl<'a> Dispatcher<'a> {
         std::mem::take(&mut self.output)
     }
 
+    /// It is now `now`: retries that have become due are handed out.
+    pub fn set_time(&mut self, now: Timestamp) {
+        self.now = now;
+        if self.queue.next_due().is_some_and(|due| due <= now) {
+            self.dispatch();
+        }
+    }
+
+    /// When [`Dispatcher::set_time`] should be called at the latest, if there is room for a retry.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.queue.next_due().filter(|_| self.agent.is_there && self.in_flight.len() < self.window.size())
+    }
+
     /// The session begins.
     pub fn begin(&mut self) {
-        let message = format!("{} workers in {}", self.plan.workers.len(), self.plan.run_dir.display());
-        self.event(self.session.began_at, EventBody::RunStarted { message });
+        let body = match self.session.resumed.clone() {
+            Some(message) => EventBody::RunResumed { message },
+            None => {
+                let (workers, run_dir) = (self.plan.workers.len(), self.plan.run_dir.display());
+                EventBody::RunStarted { message: format!("{workers} workers in {run_dir}") }
+            }
+        };
+        self.event(self.session.began_at, body);
     }
 
     /// Whether the source should be read on.
@@ -164,19 +192,29 @@ impl<'a> Dispatcher<'a> {
         if self.list_complete {
             return false;
         }
-        match self.stop {
-            Some(_) => self.reads_rest,
-            None => self.ready.len() + self.in_flight.len() < self.window.size() * 2,
+        if self.is_stopping() {
+            return self.reads_rest;
         }
+        self.queue.ready_count() + self.in_flight.len() < self.window.size() * 2
+            && self.queue.backing_off_count() < MOST_BACKING_OFF
     }
 
     /// The source brought tasks.
-    pub fn add_tasks(&mut self, tasks: Vec<Task>) {
-        let ready_at = if self.is_stream { Timestamp::now() } else { self.session.began_at };
-        for task in tasks {
-            match self.stop.as_ref().map(StopReason::cause) {
-                Some(cause) => self.pending(task, cause),
-                None => self.ready.push_back((task, ready_at)),
+    pub fn add(&mut self, entries: Vec<Entry>) {
+        let ready_at = if self.is_stream { self.now } else { self.session.began_at };
+        for entry in entries {
+            match entry {
+                Entry::Run { task, attempt, reason } => {
+                    let job = Job::new(task, attempt, reason, ready_at, &self.plan.limits);
+                    match self.stage {
+                        Stage::Working => self.queue.push_fresh(job),
+                        _ => self.leave(job),
+                    }
+                }
+                Entry::Skip { task_index, task_id, reason } => {
+                    *self.skipped.entry(reason).or_default() += 1;
+                    self.event(self.now, EventBody::TaskSkipped { task_id, task_index, reason });
+                }
             }
         }
         self.dispatch();
@@ -186,33 +224,6 @@ impl<'a> Dispatcher<'a> {
     pub fn source_ended(&mut self) {
         self.list_complete = true;
         self.end_when_done();
-    }
-
-    /// The run is to stop: nothing new starts. The first reason is kept; a second signal kills.
-    pub fn stop(&mut self, reason: StopReason) {
-        if self.stop.is_some() {
-            if matches!(reason, StopReason::Signal(_)) {
-                self.reads_rest = false;
-                self.output.requests.push(Request::Terminate { grace_s: 0.0, cause: Cause::Interrupted });
-            }
-            return;
-        }
-        self.event(Timestamp::now(), EventBody::StopRequested { message: reason.message() });
-        let cause = reason.cause();
-        // A list with a mistake is not read beyond it.
-        self.reads_rest &= !matches!(reason, StopReason::Input(_));
-        let request = match reason {
-            StopReason::Signal(_) | StopReason::Record(_) => {
-                Request::Terminate { grace_s: INTERRUPT_GRACE_S, cause }
-            }
-            StopReason::Input(_) | StopReason::Trouble(_) => Request::Recall,
-        };
-        self.stop = Some(reason);
-        for (task, _) in std::mem::take(&mut self.ready) {
-            self.pending(task, cause);
-        }
-        self.output.requests.extend([request, Request::End]);
-        self.end_was_sent = true;
     }
 
     /// The agent said something.
@@ -231,30 +242,14 @@ impl<'a> Dispatcher<'a> {
                 }
             }
             Reply::Samples(samples) => self.output.samples.extend(samples),
-            Reply::Suspended | Reply::Warning { .. } | Reply::Gpus(_) => {}
+            // The loop that asked for it waits for it.
+            Reply::Suspended => {}
+            Reply::Warning { message } => self.warn(message),
+            Reply::Gpus(gpus) => self.output.gpus.push((self.host(), gpus)),
             Reply::Trouble { message } => self.stop(StopReason::Trouble(message)),
         }
         self.dispatch();
         self.end_when_done();
-    }
-
-    /// The agent has ended; what it still had is accounted for.
-    pub fn agent_ended(&mut self, how: &str) {
-        let node_was_lost = !self.end_was_sent;
-        if node_was_lost {
-            let host = self.host();
-            self.event(Timestamp::now(), EventBody::NodeLost { host, message: how.to_owned() });
-            self.end_was_sent = true;
-            self.stop(StopReason::Trouble(format!("the agent ended before its work was done ({how})")));
-        }
-        let mut left: Vec<_> = self.in_flight.drain().map(|(_, in_flight)| in_flight).collect();
-        left.sort_by_key(|in_flight| in_flight.task.index);
-        for in_flight in left {
-            match in_flight.started.clone() {
-                Some(started) => self.lost(in_flight, &started, node_was_lost),
-                None => self.pending(in_flight.task, Cause::FarmTrouble),
-            }
-        }
     }
 
     /// The session is over.
@@ -263,77 +258,47 @@ impl<'a> Dispatcher<'a> {
             Some(reason) => format!("stopped: {}", reason.message()),
             None => "all tasks are done".to_owned(),
         };
-        self.event(Timestamp::now(), EventBody::RunFinished { message });
+        self.event(self.now, EventBody::RunFinished { message });
     }
 
     /// Whether everything is accounted for, also what the source still holds.
     pub fn is_done(&self) -> bool {
-        self.in_flight.is_empty() && self.ready.is_empty() && !self.wants_tasks()
+        self.has_no_work() && !self.wants_tasks()
     }
 
-    /// Whether the run is being stopped early.
-    pub const fn is_stopping(&self) -> bool {
-        self.stop.is_some()
-    }
-
-    /// How many ended how.
-    pub const fn counts(&self) -> &Counts {
-        &self.counts
-    }
-
-    /// Whether every task of the list has been read.
-    pub const fn list_complete(&self) -> bool {
-        self.list_complete
-    }
-
-    /// Why the run stopped early, if it did.
-    pub fn into_stop_reason(self) -> Option<StopReason> {
-        self.stop
-    }
-
-    fn hello(&mut self, node: NodeInfo) {
-        if node.protocol_version != PROTOCOL_VERSION {
-            let theirs = node.protocol_version;
-            let message =
-                format!("the agent speaks version {theirs} of the protocol, not {PROTOCOL_VERSION}");
-            self.stop(StopReason::Trouble(message));
+    /// How it all ended.
+    pub fn into_end(self) -> RunEnd {
+        RunEnd {
+            counts: self.counts,
+            skipped: self.skipped,
+            retried: self.retried_count,
+            list_complete: self.list_complete,
+            stop: self.stop,
+            warnings: self.warnings,
         }
-        self.event(node.at, EventBody::NodeJoined(node.clone()));
-        self.node = Some(node);
+    }
+
+    fn has_no_work(&self) -> bool {
+        self.queue.is_empty() && self.in_flight.is_empty()
     }
 
     /// Hands tasks to the agent, as many as its window holds.
     fn dispatch(&mut self) {
-        if self.stop.is_some() {
+        if self.is_stopping() || !self.agent.is_there {
             return;
         }
         let size = self.window.size();
         while self.in_flight.len() < size
-            && let Some((task, ready_at)) = self.ready.pop_front()
+            && let Some(job) = self.queue.next(self.now)
         {
-            self.output.requests.push(Request::Run(TaskOrder {
-                task_index: task.index,
-                task_id: task.id.clone(),
-                attempt: 1,
-                command: task.command.clone(),
-                command_hash: task.command_hash,
-                ready_at,
-                environment: task.environment.clone(),
-                params_json: task.params_json.clone(),
-                reason: None,
-                timeout_s: task.timeout_s.or(self.plan.limits.timeout_s),
-                expected_outputs: task
-                    .expected_outputs
-                    .clone()
-                    .unwrap_or_else(|| self.plan.limits.expected_outputs.clone()),
-            }));
-            self.in_flight.insert(task.index, InFlight { task, ready_at, started: None });
+            self.output.requests.push(Request::Run(job.order.clone()));
+            self.in_flight.insert(job.order.task_index, InFlight { job, started: None });
         }
     }
 
     fn started(&mut self, started: TaskStarted) {
         let Some(in_flight) = self.in_flight.get_mut(&started.task_index) else { return };
-        let task_id = in_flight.task.id.clone();
+        let task_id = in_flight.job.order.task_id.clone();
         in_flight.started = Some(started.clone());
         self.started_event(task_id, &started);
     }
@@ -350,61 +315,17 @@ impl<'a> Dispatcher<'a> {
         self.event(started.started_at, body);
     }
 
-    fn finished(&mut self, ended: TaskEnded) {
-        let Some(in_flight) = self.in_flight.remove(&ended.task_index) else { return };
-        if in_flight.started.is_none()
-            && let (Some(pid), Some(started_at)) = (ended.pid, ended.started_at)
-        {
-            let TaskEnded { task_index, attempt, worker_id, .. } = ended;
-            let started = TaskStarted { task_index, attempt, worker_id, pid, started_at };
-            self.started_event(in_flight.task.id.clone(), &started);
-        }
-        if let Some(wall_s) = ended.wall_s {
-            self.window.learn(wall_s);
-        }
-        self.counts.add(ended.outcome);
-        let attempt = self.row(in_flight, ended);
-        let at = attempt.finished_at.unwrap_or_else(Timestamp::now);
-        self.event(at, EventBody::TaskFinished(Box::new(attempt)));
-    }
-
-    /// A task that ran when its slot or agent was lost: how it ended is not known.
-    fn lost(&mut self, in_flight: InFlight, started: &TaskStarted, node_was_lost: bool) {
-        let (outcome, cause) = if node_was_lost {
-            (Outcome::NodeLost, None)
-        } else {
-            (Outcome::Cancelled, Some(Cause::SlotLost))
-        };
-        self.counts.add(outcome);
-        let ended = TaskEnded {
-            pid: Some(started.pid),
-            started_at: Some(started.started_at),
-            cause,
-            cause_evidence: cause.map(|_| Evidence::Probable),
-            ..TaskEnded::unmeasured(started.task_index, started.attempt, started.worker_id, outcome)
-        };
-        let attempt = self.row(in_flight, ended);
-        self.event(Timestamp::now(), EventBody::TaskFinished(Box::new(attempt)));
-    }
-
     fn recalled(&mut self, task_index: i64) {
         let Some(in_flight) = self.in_flight.remove(&task_index) else { return };
-        let cause = self.stop.as_ref().map_or(Cause::FarmTrouble, StopReason::cause);
-        self.pending(in_flight.task, cause);
+        self.leave(in_flight.job);
     }
 
-    fn pending(&mut self, task: Task, cause: Cause) {
-        self.counts.add(Outcome::Pending);
-        let attempt = rows::pending(&self.session, task, cause);
-        self.event(Timestamp::now(), EventBody::TaskPending(Box::new(attempt)));
-    }
-
-    fn row(&self, in_flight: InFlight, ended: TaskEnded) -> Attempt {
-        rows::ended(&self.session, self.plan, self.node.as_ref(), in_flight, ended)
-    }
-
-    fn host(&self) -> String {
-        self.node.as_ref().map(|node| node.host.clone()).unwrap_or_default()
+    /// Tells the user, each thing once.
+    fn warn(&mut self, message: String) {
+        if !self.warnings.contains(&message) {
+            self.output.warnings.push(message.clone());
+            self.warnings.push(message);
+        }
     }
 
     fn event(&mut self, at: Timestamp, body: EventBody) {
@@ -412,9 +333,15 @@ impl<'a> Dispatcher<'a> {
         self.seq += 1;
     }
 
+    fn request(&mut self, request: Request) {
+        if self.agent.is_there {
+            self.output.requests.push(request);
+        }
+    }
+
     fn end_when_done(&mut self) {
-        if self.list_complete && self.ready.is_empty() && self.in_flight.is_empty() && !self.end_was_sent {
-            self.output.requests.push(Request::End);
+        if self.list_complete && self.has_no_work() && !self.end_was_sent {
+            self.request(Request::End);
             self.end_was_sent = true;
         }
     }

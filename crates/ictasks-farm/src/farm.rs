@@ -2,21 +2,26 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use ictasks_core::column::Timestamp;
+use ictasks_core::config::TaskFiles;
 use ictasks_core::event::{Event, EventSink};
+use ictasks_core::history::Matcher;
 use ictasks_core::plan::Plan;
-use ictasks_core::protocol::{PROTOCOL_VERSION, Reply, Request, Setup};
+use ictasks_core::protocol::{Reply, Request};
 use ictasks_core::task_list::TaskSource;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-use crate::dispatcher::{Counts, Dispatcher, Session, StopReason};
+use crate::agent_link::{AgentLink, Burial, News, log_of};
+use crate::dispatcher::{Dispatcher, RunEnd, Session, StopReason};
 use crate::error::FarmError;
-use crate::node::LocalNode;
-use crate::signals::Signals;
-use crate::source::{self, Batch};
-
-const READ_BYTES: usize = 64 * 1024;
+use crate::family::Family;
+use crate::seen_ids::SeenIds;
+use crate::signals::{Asked, Signals};
+use crate::source::{self, Batch, Reading};
+use crate::stop_file;
+use crate::suspension::Suspension;
 
 /// A run that is about to begin.
 pub struct Farm<'a> {
@@ -24,19 +29,10 @@ pub struct Farm<'a> {
     pub plan: &'a Plan,
     /// Which start of which run.
     pub session: Session,
+    /// Finds the tasks of the list in the record.
+    pub matcher: Matcher,
     /// Who is told what happens.
     pub sinks: Vec<&'a mut dyn EventSink>,
-}
-
-/// How a run ended.
-#[derive(Debug)]
-pub struct RunEnd {
-    /// How many tasks ended how.
-    pub counts: Counts,
-    /// Whether every task of the list was read.
-    pub list_complete: bool,
-    /// Why it stopped early, if it did.
-    pub stop: Option<StopReason>,
 }
 
 impl Farm<'_> {
@@ -45,78 +41,192 @@ impl Farm<'_> {
     /// # Errors
     /// What keeps the run from beginning. Whatever goes wrong later is in [`RunEnd::stop`].
     pub async fn run(
-        mut self,
+        self,
         source: TaskSource,
         agent: &Path,
         signals: &mut Signals,
     ) -> Result<RunEnd, FarmError> {
-        let mut node = LocalNode::start(agent)?;
-        let is_stream = source.is_stream();
-        let tasks = source::read_ahead(source, self.plan.run_dir.clone());
-        let mut connection = Connection::new(node.replies, node.requests);
-        let mut dispatcher = Dispatcher::new(self.plan, self.session.clone(), is_stream);
-        connection.send_setup(&setup(self.plan, &self.session));
-        self.follow(&mut dispatcher, &mut connection, tasks, signals).await;
-        drop(connection);
-        let how = match node.child.wait().await {
-            Ok(status) => status.to_string(),
-            Err(error) => error.to_string(),
+        let family = Family::adopt_orphans()
+            .map_err(|source| FarmError::System { action: "become the parent of orphans", source })?;
+        let dispatcher = Dispatcher::new(self.plan, self.session.clone(), source.is_stream());
+        let link = AgentLink::start(agent, dispatcher.setup())?;
+        let seen = source.is_stream().then(|| self.seen_ids());
+        let mut course = Course {
+            dispatcher,
+            link,
+            tasks: source::read_ahead(Reading { source, matcher: self.matcher, seen }),
+            stop_file: stop_file::watch(&self.plan.run_dir),
+            signals,
+            suspension: Suspension::None,
+            sinks: self.sinks,
+            plan: self.plan,
+            session: self.session.number,
+            agent,
+            family,
         };
-        dispatcher.agent_ended(&how);
-        dispatcher.finish();
-        self.deliver(&mut dispatcher);
-        Ok(RunEnd {
-            counts: dispatcher.counts().clone(),
-            list_complete: dispatcher.list_complete(),
-            stop: dispatcher.into_stop_reason(),
-        })
+        course.follow().await;
+        Ok(course.dispatcher.into_end())
     }
 
-    /// Until the agent has ended and the rest of the list is accounted for.
-    async fn follow<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
-        &mut self,
-        dispatcher: &mut Dispatcher<'_>,
-        connection: &mut Connection<R, W>,
-        mut tasks: mpsc::Receiver<Batch>,
-        signals: &mut Signals,
-    ) {
-        dispatcher.begin();
+    fn seen_ids(&self) -> SeenIds {
+        if self.matcher.is_fresh() && self.plan.task_files == TaskFiles::All {
+            SeenIds::of_directories(self.plan.run_dir.clone())
+        } else {
+            SeenIds::of_all()
+        }
+    }
+}
+
+/// A run on its way.
+struct Course<'a, 's> {
+    dispatcher: Dispatcher<'a>,
+    link: AgentLink,
+    tasks: mpsc::Receiver<Batch>,
+    stop_file: mpsc::Receiver<StopReason>,
+    signals: &'a mut Signals,
+    suspension: Suspension,
+    sinks: Vec<&'s mut dyn EventSink>,
+    plan: &'a Plan,
+    session: i32,
+    agent: &'a Path,
+    family: Family,
+}
+
+/// What the loop wakes for.
+enum Happening {
+    Tasks(Option<Batch>),
+    Agent(News),
+    Asked(Asked),
+    StopFile(StopReason),
+    RetryIsDue,
+    PatienceEnds,
+}
+
+impl Course<'_, '_> {
+    /// Until nothing is left of the agent and the rest of the list is accounted for.
+    async fn follow(&mut self) {
+        self.dispatcher.begin();
         loop {
-            for request in self.deliver(dispatcher) {
-                connection.queue(&request);
-            }
-            if !connection.is_open && dispatcher.is_done() {
-                return;
-            }
-            let wants_tasks = dispatcher.wants_tasks();
-            tokio::select! {
-                batch = tasks.recv(), if wants_tasks => match batch {
-                    Some(Ok(tasks)) => dispatcher.add_tasks(tasks),
-                    Some(Err(error)) => dispatcher.stop(StopReason::Input(error)),
-                    None => dispatcher.source_ended(),
-                },
-                () = connection.exchange(), if connection.is_open => {
-                    for reply in connection.take_replies() {
-                        match reply {
-                            Ok(reply) => dispatcher.reply(reply),
-                            Err(message) => dispatcher.stop(StopReason::Trouble(message)),
-                        }
-                    }
-                    if !connection.is_open {
-                        dispatcher.agent_ended("it closed its end");
-                    }
+            self.deliver();
+            if self.link.is_gone() {
+                if self.dispatcher.wants_agent() {
+                    self.start_agent();
+                    continue;
                 }
-                number = signals.next() => dispatcher.stop(StopReason::Signal(number)),
+                if self.dispatcher.is_done() {
+                    break;
+                }
+            }
+            let happening = self.wait().await;
+            self.dispatcher.set_time(Timestamp::now());
+            self.take(happening);
+        }
+        self.dispatcher.finish();
+        self.deliver();
+    }
+
+    async fn wait(&mut self) -> Happening {
+        let wants_tasks = self.dispatcher.wants_tasks();
+        let due = self.dispatcher.next_due();
+        tokio::select! {
+            batch = self.tasks.recv(), if wants_tasks => Happening::Tasks(batch),
+            news = self.link.next() => Happening::Agent(news),
+            asked = self.signals.next() => Happening::Asked(asked),
+            Some(reason) = self.stop_file.recv() => Happening::StopFile(reason),
+            () = until(due), if due.is_some() => Happening::RetryIsDue,
+            () = self.suspension.patience_ends(), if self.suspension.is_asked() => Happening::PatienceEnds,
+        }
+    }
+
+    fn take(&mut self, happening: Happening) {
+        match happening {
+            Happening::Tasks(Some(Ok(entries))) => self.dispatcher.add(entries),
+            Happening::Tasks(Some(Err(error))) => self.dispatcher.stop(StopReason::Input(error)),
+            Happening::Tasks(None) => self.dispatcher.source_ended(),
+            Happening::Agent(News::Replies(replies)) => {
+                for reply in replies {
+                    self.reply(reply);
+                }
+            }
+            Happening::Agent(News::Closed) => self.bury_agent(),
+            Happening::Agent(News::Ended(end)) => self.dispatcher.agent_ended(end),
+            Happening::Asked(Asked::End(number)) => self.dispatcher.stop(StopReason::Signal(number)),
+            Happening::Asked(Asked::Drain) => self.dispatcher.stop(StopReason::Drain("SIGUSR1".to_owned())),
+            Happening::Asked(Asked::Suspend) => self.suspend(),
+            Happening::Asked(Asked::Continue) => self.proceed(),
+            Happening::StopFile(reason) => self.dispatcher.stop(reason),
+            // To tell the time was enough.
+            Happening::RetryIsDue => {}
+            Happening::PatienceEnds => self.suspension = Suspension::stop_itself(),
+        }
+    }
+
+    fn reply(&mut self, reply: Result<Reply, String>) {
+        match reply {
+            Ok(Reply::Suspended) if self.suspension.is_asked() => {
+                self.suspension = Suspension::stop_itself();
+            }
+            Ok(reply) => self.dispatcher.reply(reply),
+            Err(message) => self.dispatcher.stop(StopReason::Trouble(message)),
+        }
+    }
+
+    fn suspend(&mut self) {
+        if !matches!(self.suspension, Suspension::None) {
+            return;
+        }
+        self.suspension = if self.link.is_open() {
+            self.link.queue(&Request::Suspend);
+            Suspension::begin()
+        } else {
+            Suspension::stop_itself()
+        };
+    }
+
+    fn proceed(&mut self) {
+        if !matches!(self.suspension, Suspension::None) {
+            self.link.queue(&Request::Continue);
+            self.suspension = Suspension::None;
+        }
+    }
+
+    fn bury_agent(&mut self) {
+        let host = self.dispatcher.agent_host();
+        self.link.bury(Burial {
+            family: self.family.clone(),
+            log: host.map(|(host, host_id)| log_of(&self.plan.run_dir, host, host_id)),
+            session: self.session,
+            in_flight: self.dispatcher.attempts_in_flight(),
+            end_was_sent: self.dispatcher.end_was_sent(),
+        });
+    }
+
+    fn start_agent(&mut self) {
+        match AgentLink::start(self.agent, self.dispatcher.setup()) {
+            Ok(link) => {
+                self.link = link;
+                self.dispatcher.agent_started();
+            }
+            Err(error) => {
+                let message = match std::error::Error::source(&error) {
+                    Some(source) => format!("failed to {error}: {source}"),
+                    None => format!("failed to {error}"),
+                };
+                self.dispatcher.stop(StopReason::Trouble(message));
             }
         }
     }
 
-    /// Gives events to the sinks; what is for the agent comes back.
-    fn deliver(&mut self, dispatcher: &mut Dispatcher<'_>) -> Vec<Request> {
-        let mut requests = Vec::new();
+    /// Gives events to the sinks and requests to the agent.
+    fn deliver(&mut self) {
         loop {
-            let output = dispatcher.take_output();
-            requests.extend(output.requests);
+            let output = self.dispatcher.take_output();
+            for request in &output.requests {
+                self.link.queue(request);
+            }
+            for warning in &output.warnings {
+                self.sinks.iter_mut().for_each(|sink| sink.warning(warning));
+            }
             let events: Arc<[Event]> = output.events.into();
             let mut failure = None;
             for sink in &mut self.sinks {
@@ -125,109 +235,24 @@ impl Farm<'_> {
                     [] => Ok(()),
                     samples => sink.samples(samples.to_vec()),
                 });
+                let taken = taken.and_then(|()| {
+                    output.gpus.iter().try_for_each(|(host, gpus)| sink.gpus(host, gpus.clone()))
+                });
                 failure = failure.or(taken.err());
             }
             match failure {
                 // Stopping makes events in its turn, and they are worth another attempt.
-                Some(error) if !dispatcher.is_stopping() => dispatcher.stop(StopReason::Record(error)),
-                _ => return requests,
+                Some(error) if !self.dispatcher.is_ending_tasks() => {
+                    self.dispatcher.stop(StopReason::Record(error));
+                }
+                _ => return,
             }
         }
     }
 }
 
-fn setup(plan: &Plan, session: &Session) -> Setup {
-    Setup {
-        protocol_version: PROTOCOL_VERSION,
-        run_id: session.run_id.clone(),
-        session: session.number,
-        job_id: plan.job_id.clone(),
-        host_id: 0,
-        run_dir: plan.run_dir.clone(),
-        submit_dir: plan.submit_dir.clone(),
-        workers: plan.workers.clone(),
-        cores_per_task: plan.task_distribution.cores_per_task,
-        shell: plan.shell.clone(),
-        cwd: plan.cwd,
-        stdout_filename: plan.stdout_filename.clone(),
-        stderr_filename: plan.stderr_filename.clone(),
-        environment: plan.environment.clone(),
-        sample_interval_s: plan.sample_interval_s,
-        pin_cores: plan.pin_cores,
-        kill_grace_s: plan.limits.kill_grace_s,
-        memory_per_task_bytes: plan.limits.memory_per_task_bytes,
-        enforce_memory: plan.limits.enforce_memory,
-        max_output: plan.max_output,
-        task_files: plan.task_files,
-        stopping_conditions: plan.limits.stopping_conditions.clone(),
-        gpu_binding: plan.gpu_binding,
-    }
-}
-
-/// The pipes to an agent: lines out, lines in, neither waiting for the other.
-struct Connection<R, W> {
-    replies: R,
-    requests: W,
-    is_open: bool,
-    incoming: Vec<u8>,
-    outgoing: Vec<u8>,
-    sent: usize,
-}
-
-impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
-    fn new(replies: R, requests: W) -> Self {
-        Self { replies, requests, is_open: true, incoming: Vec::new(), outgoing: Vec::new(), sent: 0 }
-    }
-
-    fn send_setup(&mut self, setup: &Setup) {
-        self.queue_line(serde_json::to_vec(setup));
-    }
-
-    fn queue(&mut self, request: &Request) {
-        self.queue_line(serde_json::to_vec(request));
-    }
-
-    fn queue_line(&mut self, line: serde_json::Result<Vec<u8>>) {
-        // Plain data always serialises.
-        self.outgoing.extend(line.unwrap_or_default());
-        self.outgoing.push(b'\n');
-    }
-
-    /// Reads or writes once, whichever is possible first.
-    async fn exchange(&mut self) {
-        self.incoming.reserve(READ_BYTES);
-        tokio::select! {
-            read = self.replies.read_buf(&mut self.incoming) => {
-                if !matches!(read, Ok(1..)) {
-                    self.is_open = false;
-                }
-            }
-            written = self.requests.write(&self.outgoing[self.sent..]), if self.sent < self.outgoing.len() => {
-                match written {
-                    Ok(count) => self.sent += count,
-                    // Nobody reads: what the agent still has to say comes by the other pipe.
-                    Err(_) => self.sent = self.outgoing.len(),
-                }
-                if self.sent == self.outgoing.len() {
-                    self.outgoing.clear();
-                    self.sent = 0;
-                }
-            }
-        }
-    }
-
-    /// The whole lines that were read.
-    fn take_replies(&mut self) -> Vec<Result<Reply, String>> {
-        let Some(end) = self.incoming.iter().rposition(|byte| *byte == b'\n') else { return Vec::new() };
-        let rest = self.incoming.split_off(end + 1);
-        let lines = std::mem::replace(&mut self.incoming, rest);
-        lines
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty())
-            .map(|line| {
-                serde_json::from_slice(line)
-                    .map_err(|error| format!("the agent cannot be understood: {error}"))
-            })
-            .collect()
-    }
+/// Waits until the wall clock says `due`.
+async fn until(due: Option<Timestamp>) {
+    let seconds = due.map_or(0.0, |due| due.seconds_since(Timestamp::now()));
+    tokio::time::sleep(Duration::try_from_secs_f64(seconds).unwrap_or_default()).await;
 }

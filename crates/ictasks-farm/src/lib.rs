@@ -3,19 +3,27 @@
 //!
 //! - [`dispatcher`]: owns the state of the run; pure, so it is tested without any process
 //! - [`farm`]: the loop that connects the dispatcher with source, agent, sinks and signals
-//! - [`node`]: how an agent is started on this machine
-//! - `source`: reads tasks ahead in a thread of its own
+//! - [`node`]: how an agent is started on this machine; `setup`: what it is told
+//! - `agent_link` and `connection`: the hold on it; `family`: the processes that a dead one leaves
+//! - `source`: reads tasks ahead in a thread of its own; `seen_ids`: whether an id comes twice
 //! - `window`: how many tasks an agent holds beyond those that run
-//! - [`signals`]: what the user or the system asks by a signal
+//! - [`signals`], `suspension`, `stop_file`: what the user or the system asks
 
+mod agent_link;
+mod connection;
 pub mod dispatcher;
 mod error;
+mod family;
 pub mod farm;
 pub mod node;
+mod seen_ids;
+mod setup;
 pub mod signals;
-mod source;
+pub mod source;
+mod stop_file;
+mod suspension;
 mod window;
 
-pub use dispatcher::{Counts, StopReason};
+pub use dispatcher::{Counts, RunEnd, Session, StopReason};
 pub use error::FarmError;
-pub use farm::{Farm, RunEnd};
+pub use farm::Farm;

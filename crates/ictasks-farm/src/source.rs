@@ -1,80 +1,207 @@
 //! Reads tasks ahead, in a thread of its own: standard input may make it wait.
 //!
-//! A few batches are in memory, never the list. On a stream this is also where an id that comes
-//! twice is found: a task that has begun has its directory, and those that have not are among the
-//! last [`REMEMBERED`] ids.
+//! A few batches are in memory, never the list. Here each task is looked up in the record, so that
+//! the dispatcher gets only decisions; and here a list that has become wrong ends.
 
-use std::collections::{HashSet, VecDeque};
-use std::path::PathBuf;
-
-use ictasks_core::error::{Fault, InputError, Place};
-use ictasks_core::layout;
+use ictasks_core::attempt::Reason;
+use ictasks_core::error::{Fault, InputError};
+use ictasks_core::history::{Decision, Matcher};
 use ictasks_core::task::Task;
 use ictasks_core::task_list::TaskSource;
 use tokio::sync::mpsc;
 
-/// More than can be between the source and the slots.
-const REMEMBERED: usize = 64 * 1024;
+use crate::seen_ids::SeenIds;
+
 /// Batches that wait for the dispatcher.
 const BATCHES: usize = 4;
 
+/// A task of the list, and what becomes of it.
+#[derive(Debug, PartialEq)]
+pub enum Entry {
+    /// It runs.
+    Run {
+        /// The task.
+        task: Task,
+        /// The number of the attempt.
+        attempt: i32,
+        /// Why; `None` in a fresh run.
+        reason: Option<Reason>,
+    },
+    /// It is left out.
+    Skip {
+        /// Its position in the list.
+        task_index: i64,
+        /// Its id.
+        task_id: String,
+        /// Why.
+        reason: Reason,
+    },
+}
+
 /// Tasks in the order of the list, or what is wrong with it.
-pub type Batch = Result<Vec<Task>, InputError>;
+pub type Batch = Result<Vec<Entry>, InputError>;
+
+/// A list, and what is known of its tasks.
+pub struct Reading {
+    /// The list.
+    pub source: TaskSource,
+    /// The record of earlier sessions.
+    pub matcher: Matcher,
+    /// Of a stream: the ids that came before.
+    pub seen: Option<SeenIds>,
+}
 
 /// Starts reading. The channel ends with the list or after the first error.
-pub fn read_ahead(mut source: TaskSource, run_dir: PathBuf) -> mpsc::Receiver<Batch> {
+pub fn read_ahead(mut reading: Reading) -> mpsc::Receiver<Batch> {
     let (sender, receiver) = mpsc::channel(BATCHES);
     std::thread::spawn(move || {
-        let mut seen = source.is_stream().then(|| SeenIds::new(run_dir));
-        while let Some(batch) = source.next_batch() {
-            for part in checked(batch, seen.as_mut()) {
-                let is_error = part.is_err();
-                if sender.blocking_send(part).is_err() || is_error {
-                    return;
-                }
+        while let Some(tasks) = reading.source.next_batch() {
+            let (entries, error) = match tasks {
+                Ok(tasks) => reading.decide_all(tasks),
+                Err(error) => (Vec::new(), Some(error)),
+            };
+            if !entries.is_empty() && sender.blocking_send(Ok(entries)).is_err() {
+                return;
+            }
+            if let Some(error) = error {
+                // Without a listener nobody needs it.
+                let _ = sender.blocking_send(Err(error));
+                return;
             }
         }
     });
     receiver
 }
 
-/// The good tasks of a batch, and then what is wrong with the next one.
-fn checked(batch: Batch, seen: Option<&mut SeenIds>) -> Vec<Batch> {
-    let (Ok(tasks), Some(seen)) = (&batch, seen) else { return vec![batch] };
-    let refused = tasks.iter().enumerate().find_map(|(position, task)| Some((position, seen.refuse(task)?)));
-    match refused {
-        None => vec![batch],
-        Some((position, error)) => vec![Ok(tasks[..position].to_vec()), Err(error)],
+impl Reading {
+    /// What becomes of the tasks, up to the first with which the list is wrong.
+    fn decide_all(&mut self, tasks: Vec<Task>) -> (Vec<Entry>, Option<InputError>) {
+        let mut entries = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            let line = task.line;
+            match self.decide(task) {
+                Ok(entry) => entries.push(entry),
+                Err((task_id, fault)) => {
+                    let place = self.source.place_of(&task_id, line);
+                    return (entries, Some(InputError::At { place, fault }));
+                }
+            }
+        }
+        (entries, None)
+    }
+
+    fn decide(&mut self, task: Task) -> Result<Entry, (String, Fault)> {
+        let entry = match self.matcher.decide(task) {
+            Decision::Run { task, attempt, reason } => Entry::Run { task, attempt, reason },
+            Decision::Skip { task_index, task_id, reason } => Entry::Skip { task_index, task_id, reason },
+            Decision::Changed { task } => {
+                return Err((task.id.clone(), Fault::CommandChanged { id: task.id }));
+            }
+            Decision::IdTaken { task } => return Err((task.id.clone(), Fault::IdTaken { id: task.id })),
+        };
+        let (Entry::Run { task: Task { id, .. }, .. } | Entry::Skip { task_id: id, .. }) = &entry;
+        if self.seen.as_mut().is_some_and(|seen| seen.is_repeated(id)) {
+            return Err((id.clone(), Fault::RepeatedId { id: id.clone() }));
+        }
+        Ok(entry)
     }
 }
 
-/// The ids that a stream has brought so far.
-struct SeenIds {
-    run_dir: PathBuf,
-    recent: HashSet<String>,
-    order: VecDeque<String>,
-}
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::path::Path;
 
-impl SeenIds {
-    fn new(run_dir: PathBuf) -> Self {
-        Self { run_dir, recent: HashSet::new(), order: VecDeque::new() }
+    use ictasks_core::attempt::Outcome;
+    use ictasks_core::history::{History, Past, Rules};
+    use ictasks_core::task::command_hash;
+    use ictasks_core::task_list::TaskListFormat;
+
+    use super::*;
+
+    /// What a resumed run makes of a list, where `a` and `b` have succeeded with these commands.
+    fn resumed(list: &str, is_stream: bool) -> Vec<String> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(list.as_bytes()).unwrap();
+        let source = TaskSource::open(file.path(), TaskListFormat::JsonLines, Path::new("/s")).unwrap();
+        let past = |task_index, task_id, command| Past {
+            task_index,
+            task_id,
+            command_hash: command_hash(command),
+            attempt: 1,
+            outcome: Outcome::Succeeded,
+        };
+        let history = History::collect([past(0, "a", "do a"), past(1, "b", "do b")]);
+        let matcher = Matcher::resumed(history, Rules::default(), "/s");
+        let seen = is_stream.then(SeenIds::of_all);
+        let mut batches = read_ahead(Reading { source, matcher, seen });
+        let mut told = Vec::new();
+        while let Some(batch) = batches.blocking_recv() {
+            match batch {
+                Ok(entries) => told.extend(entries.into_iter().map(|entry| match entry {
+                    Entry::Run { task, attempt, reason } => {
+                        format!("run {} {attempt} {}", task.id, reason.unwrap())
+                    }
+                    Entry::Skip { task_id, reason, .. } => format!("skip {task_id} {reason}"),
+                })),
+                Err(InputError::At { place, fault }) => told.push(format!("line {}: {fault}", place.line)),
+                Err(error) => told.push(error.to_string()),
+            }
+        }
+        told
     }
 
-    /// What is wrong with a task whose id came before.
-    fn refuse(&mut self, task: &Task) -> Option<InputError> {
-        let is_known = self.recent.contains(&task.id) || layout::task_file(&self.run_dir, &task.id).exists();
-        if is_known {
-            let place = Place { file: "<stdin>".to_owned(), line: task.line, column: 0 };
-            let fault = Fault::RepeatedId { id: task.id.clone() };
-            return Some(InputError::At { place, fault });
-        }
-        if self.order.len() == REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.recent.remove(&oldest);
-        }
-        self.recent.insert(task.id.clone());
-        self.order.push_back(task.id.clone());
-        None
+    fn line(id: &str, command: &str) -> String {
+        format!("{{\"id\": \"{id}\", \"launch_cmd\": \"{command}\"}}\n")
+    }
+
+    #[test]
+    fn what_succeeded_is_left_out_and_what_is_new_runs() {
+        let list = [line("b", "do b"), line("c", "do c"), line("a", "do a")].concat();
+        let expected = ["skip b succeeded_before", "run c 1 new_in_list", "skip a succeeded_before"];
+        assert_eq!(resumed(&list, true), expected);
+        assert_eq!(resumed(&list, false), expected);
+    }
+
+    #[test]
+    fn a_list_ends_where_a_command_changed() {
+        let list = [line("a", "do a"), line("b", "do it"), line("c", "do c")].concat();
+        assert_eq!(
+            resumed(&list, true),
+            [
+                "skip a succeeded_before",
+                "line 2: the task `b` succeeded with another command; give `--rerun-changed` to run it \
+                 again, or give this command another id"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_id_may_come_once_whether_the_record_has_it_or_not() {
+        let told = resumed(&[line("a", "do a"), line("a", "do a")].concat(), true);
+        assert_eq!(
+            told[1],
+            "line 2: the id `a` belongs to another task of this list; each task needs its own"
+        );
+        let told = resumed(&[line("c", "do c"), line("c", "do c")].concat(), true);
+        assert_eq!(told[1], "line 2: the id `c` was given before; each task needs its own");
+    }
+
+    #[test]
+    fn what_a_resumed_run_leaves_out_is_cheap() {
+        let tasks = (0..200_000).map(|_| Task { command_hash: 1, ..Task::default() }).collect::<Vec<_>>();
+        let past = |task_index| Past {
+            task_index,
+            task_id: "",
+            command_hash: 1,
+            attempt: 1,
+            outcome: Outcome::Succeeded,
+        };
+        let matcher = Matcher::resumed(History::collect((0..200_000).map(past)), Rules::default(), "/s");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let source = TaskSource::open(file.path(), TaskListFormat::Lines, Path::new("/s")).unwrap();
+        let (entries, error) = Reading { source, matcher, seen: None }.decide_all(tasks);
+        assert!(error.is_none());
+        assert!(entries.iter().all(|entry| matches!(entry, Entry::Skip { .. })));
     }
 }

@@ -173,7 +173,8 @@ impl EventSink for Recorder {
         let change = move |run: &mut RunFile| {
             let hosts = run.sessions.last_mut().map(|session| &mut session.hosts);
             // The last of this name: an agent that had to be started again joined again.
-            if let Some(joined) = hosts.and_then(|hosts| hosts.iter_mut().rfind(|joined| joined.host == host)) {
+            if let Some(joined) = hosts.and_then(|hosts| hosts.iter_mut().rfind(|joined| joined.host == host))
+            {
                 joined.gpus = gpus;
             }
         };

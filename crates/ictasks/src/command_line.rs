@@ -7,6 +7,14 @@ pub fn typed() -> String {
     quoted(arguments())
 }
 
+/// The command that goes on with the run.
+pub fn going_on() -> String {
+    let mut arguments = arguments();
+    arguments.retain(|argument| argument != "--overwrite" && argument != "--resume");
+    arguments.push("--resume".to_owned());
+    quoted(arguments)
+}
+
 /// The command with another run directory than `run_dir`, one that is free.
 pub fn with_run_dir(run_dir: &Path) -> String {
     let free = free_beside(run_dir);

@@ -11,6 +11,7 @@ const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 
 /// Where the program speaks.
+#[derive(Clone)]
 pub struct Console {
     verbosity: Verbosity,
 }

@@ -20,6 +20,7 @@ const BAR_TICK: Duration = Duration::from_millis(200);
 
 /// Takes events, counts them and shows how far the run is.
 pub struct Progress {
+    console: Console,
     tally: Arc<Mutex<Tally>>,
     display: Option<Display>,
 }
@@ -45,7 +46,7 @@ impl Progress {
             cli::Progress::Plain => Some(Display::start(&tally, show_lines)),
             cli::Progress::Auto | cli::Progress::None => None,
         };
-        Self { tally, display }
+        Self { console: console.clone(), tally, display }
     }
 
     /// Ends the display; what was counted.
@@ -69,6 +70,10 @@ impl EventSink for Progress {
 
     fn samples(&mut self, _samples: Vec<Sample>) -> Result<(), SinkError> {
         Ok(())
+    }
+
+    fn warning(&mut self, message: &str) {
+        self.console.warning(message);
     }
 }
 

@@ -22,7 +22,7 @@ use crate::input::Input;
 use crate::progress::Progress;
 use crate::resume::{self, Outlook};
 use crate::tally::Tally;
-use crate::{claim, dry_run, summary};
+use crate::{claim, command_line, dry_run, summary};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// `ictasks stop` ends a run as this signal does.
@@ -178,7 +178,7 @@ fn run_farm(
 
 /// Ends the record and says how it went.
 fn conclude(
-    recorder: Recorder,
+    mut recorder: Recorder,
     end: &RunEnd,
     tally: &Tally,
     plan: &Plan,
@@ -193,6 +193,13 @@ fn conclude(
         exit_code: code.number().into(),
         list_complete: end.list_complete,
     };
+    let warnings = end.warnings.clone();
+    // The end of the recorder tells what is wrong with it.
+    let _ = recorder.update(move |run| {
+        if let Some(session) = run.sessions.last_mut() {
+            session.warnings.extend(warnings);
+        }
+    });
     let finished = recorder.finish(record_end);
     for line in &summary {
         console.note(line);
@@ -205,6 +212,9 @@ fn conclude(
         (ExitCode::BadInput | ExitCode::RecordFailed, Some(line)) => console.error(&line),
         (_, Some(line)) => console.note(&line),
         (_, None) => {}
+    }
+    if end.stop.is_some() && !matches!(end.stop, Some(StopReason::Input(_))) {
+        console.note(&format!("to go on:  {}", command_line::going_on()));
     }
     Ok(code)
 }

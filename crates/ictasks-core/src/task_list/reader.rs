@@ -137,6 +137,11 @@ impl TaskReader {
         task.map(Some).map_err(|fault| (0, fault))
     }
 
+    /// What errors call the input.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// An error in line `line`.
     pub(super) fn at(&self, line: u64, column: u64, fault: Fault) -> InputError {
         InputError::At { place: Place { file: self.name.clone(), line, column }, fault }

@@ -86,6 +86,15 @@ impl TaskSource {
         Self { task_count: Some(task_count), ..self }
     }
 
+    /// Where the task with this id and line stands, for messages.
+    pub fn place_of(&self, task_id: &str, line: u64) -> Place {
+        let (file, line) = match &self.tasks {
+            Tasks::Listed(reader) => (reader.name().to_owned(), line),
+            Tasks::Configured(_) => (format!("task {task_id}"), 0),
+        };
+        Place { file, line, column: 0 }
+    }
+
     /// As [`TaskReader::next_batch`].
     pub fn next_batch(&mut self) -> Option<Result<Vec<Task>, InputError>> {
         match &mut self.tasks {

@@ -1,0 +1,138 @@
+//! What follows from the end of an attempt: another attempt, or a limit that stops the run.
+
+use ictasks_core::attempt::{Attempt, Cause, Outcome};
+use ictasks_core::event::EventBody;
+use ictasks_core::protocol::{TaskEnded, TaskStarted};
+
+use super::queue::Job;
+use super::{Dispatcher, InFlight, StopReason};
+
+/// Attempts without any success after which the user is warned.
+const WARN_AFTER: i32 = 50;
+
+/// Whose fault an end was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The task's, or that of whoever ended it: as its outcome says.
+    Own,
+    /// Its agent's, which is gone: the task runs again, and no retry is used up.
+    Agent,
+}
+
+/// What the limits of a run are compared with.
+#[derive(Debug, Default)]
+pub(super) struct SoFar {
+    any_succeeded: bool,
+    /// Attempts that failed before the first success.
+    first_failures: i32,
+    /// Tasks that failed for good.
+    failed_tasks: i32,
+}
+
+impl Dispatcher<'_> {
+    pub(super) fn finished(&mut self, ended: TaskEnded) {
+        let is_current = |in_flight: &mut InFlight| in_flight.job.order.attempt == ended.attempt;
+        if !self.in_flight.get_mut(&ended.task_index).is_some_and(is_current) {
+            return;
+        }
+        let Some(in_flight) = self.in_flight.remove(&ended.task_index) else { return };
+        if let Some(wall_s) = ended.wall_s {
+            self.window.learn(wall_s);
+        }
+        self.ended(in_flight, ended, Fault::Own);
+    }
+
+    /// An attempt has ended: its row, and what follows from it.
+    pub(super) fn ended(&mut self, in_flight: InFlight, ended: TaskEnded, fault: Fault) {
+        let InFlight { job, started } = in_flight;
+        if started.is_none()
+            && let (Some(pid), Some(started_at)) = (ended.pid, ended.started_at)
+        {
+            let TaskEnded { task_index, attempt, worker_id, .. } = ended;
+            let started = TaskStarted { task_index, attempt, worker_id, pid, started_at };
+            self.started_event(job.order.task_id.clone(), &started);
+        }
+        let outcome = ended.outcome;
+        let stop = self.stop_after(&job, &ended);
+        let may_follow = fault == Fault::Agent || (outcome.is_failure() && job.may_be_retried());
+        let follows = may_follow && stop.is_none() && !self.is_stopping();
+        let (row_order, job) = if follows { (job.order.clone(), Some(job)) } else { (job.order, None) };
+        let attempt = Attempt::of_end(self.agent.seat(ended.worker_id), row_order, ended);
+        let at = attempt.finished_at.unwrap_or(self.now);
+        self.event(at, EventBody::TaskFinished(Box::new(attempt)));
+        if let Some(reason) = stop {
+            self.stop(reason);
+        }
+        match (job, fault) {
+            (Some(job), Fault::Own) => self.retry(job, outcome),
+            (Some(job), Fault::Agent) => self.run_again(job, outcome),
+            (None, _) => self.done(outcome),
+        }
+        self.warn_if_none_succeeds();
+    }
+
+    /// Whether the end of an attempt stops the run, whatever else follows from it.
+    fn stop_after(&mut self, job: &Job, ended: &TaskEnded) -> Option<StopReason> {
+        let task_id = &job.order.task_id;
+        self.so_far.any_succeeded |= ended.outcome == Outcome::Succeeded;
+        let is_first_failure = ended.outcome.is_failure() && !self.so_far.any_succeeded;
+        self.so_far.first_failures += i32::from(is_first_failure);
+        if let Some(condition) = &ended.stop_condition {
+            return Some(StopReason::StopCondition(format!("{condition} after the task `{task_id}`")));
+        }
+        if ended.cause == Some(Cause::DiskFull) {
+            return Some(StopReason::DiskFull(format!(
+                "the file system was full when the task `{task_id}` failed; free space, and go on with --resume"
+            )));
+        }
+        let limit = self.plan.limits.stop_if_none_succeed;
+        (is_first_failure && limit > 0 && self.so_far.first_failures == limit)
+            .then_some(StopReason::NoneSucceeded(limit))
+    }
+
+    fn retry(&mut self, job: Job, outcome: Outcome) {
+        let (job, pause_s) = job.after_failure(outcome, self.now, &self.plan.limits);
+        let when = if pause_s > 0.0 { format!("after {pause_s} s") } else { "at once".to_owned() };
+        self.retried(&job, format!("{outcome}; it runs again {when}"));
+        self.queue.push_backing_off(job);
+    }
+
+    fn run_again(&mut self, job: Job, outcome: Outcome) {
+        let job = job.after_loss(outcome, self.now);
+        self.retried(&job, "its agent was lost; it runs again".to_owned());
+        self.queue.push_given_back(job);
+    }
+
+    fn retried(&mut self, job: &Job, message: String) {
+        self.retried_count += 1;
+        let body = EventBody::TaskRetried {
+            task_id: job.order.task_id.clone(),
+            task_index: job.order.task_index,
+            attempt: job.order.attempt,
+            message,
+        };
+        self.event(self.now, body);
+    }
+
+    /// A task has had its last attempt.
+    fn done(&mut self, outcome: Outcome) {
+        self.counts.add(outcome);
+        self.so_far.failed_tasks += i32::from(outcome.is_failure());
+        if let Some(limit) = self.plan.limits.max_failures
+            && outcome.is_failure()
+            && self.so_far.failed_tasks >= limit
+        {
+            self.stop(StopReason::MaxFailures(limit));
+        }
+    }
+
+    fn warn_if_none_succeeds(&mut self) {
+        let SoFar { any_succeeded, first_failures, .. } = self.so_far;
+        if !any_succeeded && first_failures == WARN_AFTER && self.plan.limits.stop_if_none_succeed == 0 {
+            self.warn(format!(
+                "none of the first {WARN_AFTER} attempts succeeded: look at the output of one of them; \
+                 `stop_if_none_succeed: {WARN_AFTER}` would stop the run here"
+            ));
+        }
+    }
+}

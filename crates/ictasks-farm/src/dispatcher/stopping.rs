@@ -1,0 +1,101 @@
+//! How a run stops early: what is not started any more, and what becomes of what runs.
+
+use ictasks_core::attempt::{Attempt, Cause, Evidence, Outcome};
+use ictasks_core::event::EventBody;
+use ictasks_core::protocol::Request;
+
+use super::queue::Job;
+use super::{Dispatcher, StopReason};
+
+/// How far stopping has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    /// Not at all.
+    Working,
+    /// Nothing starts; what runs finishes.
+    Finishing,
+    /// What runs is being ended.
+    Terminating,
+    /// And killed.
+    Killing,
+}
+
+impl Dispatcher<'_> {
+    /// The run is to stop: nothing new starts. Of several reasons the first is kept, unless a later
+    /// one ends what the first let finish. A signal to a run whose tasks are being ended kills them.
+    pub fn stop(&mut self, reason: StopReason) {
+        // A list with a mistake is not read beyond it.
+        self.reads_rest &= !matches!(reason, StopReason::Input(_));
+        match self.stage {
+            Stage::Working => self.stop_first(reason),
+            Stage::Finishing if reason.ends_running_tasks() => {
+                self.announce(&reason);
+                self.terminate(&reason);
+                if self.stop.as_ref().is_none_or(StopReason::is_wish) || !reason.is_wish() {
+                    self.stop = Some(reason);
+                }
+            }
+            Stage::Terminating | Stage::Killing if matches!(reason, StopReason::Signal(_)) => {
+                self.stage = Stage::Killing;
+                self.reads_rest = false;
+                self.request(Request::Terminate { grace_s: 0.0, cause: Cause::Interrupted });
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the run is being stopped early.
+    pub fn is_stopping(&self) -> bool {
+        self.stage > Stage::Working
+    }
+
+    /// Whether what runs is being ended, too.
+    pub fn is_ending_tasks(&self) -> bool {
+        self.stage > Stage::Finishing
+    }
+
+    fn stop_first(&mut self, reason: StopReason) {
+        self.announce(&reason);
+        if reason.ends_running_tasks() {
+            self.terminate(&reason);
+        } else {
+            self.stage = Stage::Finishing;
+            self.request(Request::Recall);
+        }
+        self.request(Request::End);
+        self.end_was_sent = true;
+        self.stop = Some(reason);
+        for job in self.queue.take_all() {
+            self.leave(job);
+        }
+    }
+
+    fn announce(&mut self, reason: &StopReason) {
+        self.event(self.now, EventBody::StopRequested { message: reason.message() });
+    }
+
+    fn terminate(&mut self, reason: &StopReason) {
+        self.stage = Stage::Terminating;
+        let grace_s = self.plan.limits.kill_grace_s;
+        self.request(Request::Terminate { grace_s, cause: reason.cause() });
+    }
+
+    /// A task that does not start any more: what its last attempt was, or pending.
+    pub(super) fn leave(&mut self, job: Job) {
+        match job.last {
+            Some(outcome) => self.counts.add(outcome),
+            None => self.pending(job),
+        }
+    }
+
+    fn pending(&mut self, job: Job) {
+        self.counts.add(Outcome::Pending);
+        let cause = self.stop.as_ref().map_or(Cause::FarmTrouble, StopReason::cause);
+        let attempt = Attempt {
+            cause: Some(cause),
+            cause_evidence: Some(Evidence::Certain),
+            ..Attempt::of_order(&self.session.run_id, self.session.number, job.order)
+        };
+        self.event(self.now, EventBody::TaskPending(Box::new(attempt)));
+    }
+}

@@ -1,0 +1,1 @@
+//! Whatever agents, tasks and users do: every task is accounted for once.

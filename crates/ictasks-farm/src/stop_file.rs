@@ -1,0 +1,72 @@
+//! The file in the journal by which `ictasks stop` asks a run to stop, from any node.
+//!
+//! It is looked for in a thread of its own: a file system of a network may make it wait.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ictasks_core::layout;
+use tokio::sync::mpsc;
+
+use crate::dispatcher::StopReason;
+
+/// Between two looks.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Removes a file from before the start and looks for new ones until nobody listens.
+pub fn watch(run_dir: &Path) -> mpsc::Receiver<StopReason> {
+    let path = run_dir.join(layout::JOURNAL).join(layout::STOP_FILE);
+    let _ = fs::remove_file(&path);
+    let (sender, receiver) = mpsc::channel(1);
+    std::thread::spawn(move || look(&path, &sender));
+    receiver
+}
+
+fn look(path: &PathBuf, sender: &mpsc::Sender<StopReason>) {
+    while !sender.is_closed() {
+        if let Some(reason) = fs::read_to_string(path).ok().and_then(|wish| reason(&wish)) {
+            // Where it cannot be removed it is taken again, which changes nothing.
+            let _ = fs::remove_file(path);
+            if sender.blocking_send(reason).is_err() {
+                return;
+            }
+        }
+        std::thread::sleep(INTERVAL);
+    }
+}
+
+/// What the file asks for; `None` for anything that `ictasks stop` does not write.
+fn reason(wish: &str) -> Option<StopReason> {
+    match wish.trim() {
+        "stop" => Some(StopReason::Stopped("`ictasks stop`".to_owned())),
+        "drain" => Some(StopReason::Drain("`ictasks stop --drain`".to_owned())),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_is_taken_once_and_an_old_one_never() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal/stop");
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        fs::write(&path, "drain").unwrap();
+        let mut wishes = watch(dir.path());
+        assert!(!path.exists(), "it was from before the start");
+        fs::write(dir.path().join("new"), "stop\n").unwrap();
+        fs::rename(dir.path().join("new"), &path).unwrap();
+        assert!(matches!(wishes.blocking_recv(), Some(StopReason::Stopped(_))));
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn only_what_is_understood_counts() {
+        assert!(matches!(reason("drain\n"), Some(StopReason::Drain(_))));
+        assert!(reason("").is_none());
+        assert!(reason("stopp").is_none());
+    }
+}
