@@ -15,11 +15,16 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::error::AgentError;
 use crate::gpu;
 use crate::lines::LineReader;
+use crate::memory::Enforcement;
+use crate::memory::oom_count::OomCounter;
 use crate::node_info;
 use crate::output::SharedOutput;
-use crate::queue::{OrderReceiver, OrderSender, Received, ReplyReceiver, ReplySender};
+use crate::process_table::OwnIo;
+use crate::queue::{OrderReceiver, OrderSender, Received, Replied, ReplyReceiver, ReplySender};
+use crate::requests::{EndRequest, Requests, ring};
 use crate::sampler::{self, Watched};
 use crate::shared::SlotCell;
+use crate::slot::sweep::Sweep;
 use crate::slot::{self, SlotParts};
 use crate::slot_log::SlotLog;
 use crate::sys::{self, Fork, Wait};
@@ -29,6 +34,8 @@ const PAUSE_PER_REPLY: Duration = Duration::from_micros(400);
 const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 /// How often the loop looks after its slots when nothing else happens.
 const LOOK_AFTER_SLOTS: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
+/// The same while slots stop their tasks, or while something is left of a slot that died.
+const LOOK_SOON: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 /// Grace of running tasks when the coordinator is gone.
 const LOST_GRACE: Duration = Duration::from_secs(1);
 
@@ -96,9 +103,24 @@ struct Agent {
     orders: Option<OrderSender>,
     taken_back: OrderReceiver,
     replies: ReplyReceiver,
-    slot_pids: Vec<i32>,
+    slots: Vec<SlotHandle>,
+    requests: &'static Requests,
+    enforcement: Enforcement,
     waiting: VecDeque<Vec<u8>>,
     state: State,
+    /// The stop that the coordinator waits for.
+    stopping: Option<u32>,
+    /// Nobody takes replies any more.
+    is_lost: bool,
+    /// A slot died, and what it left behind is not all gone.
+    has_orphans: bool,
+}
+
+/// A slot that lives.
+#[derive(Clone, Copy)]
+struct SlotHandle {
+    pid: i32,
+    cell: &'static SlotCell,
 }
 
 impl Agent {
@@ -108,15 +130,20 @@ impl Agent {
         output: SharedOutput,
     ) -> Result<Self, AgentError> {
         let host = node_info::host_name();
-        check_pinning(&setup)?;
-        let log = SlotLog::open(&setup.run_dir, &host, setup.host_id)
-            .map_err(|source| AgentError::SlotLog { run_dir: setup.run_dir.clone(), source })?;
+        if setup.pin_cores {
+            check_pinning(&setup)?;
+        }
+        let log = SlotLog::open(&setup.run_dir, &host, setup.host_id)?;
         let (orders, order_receiver) =
             crate::queue::orders().map_err(AgentError::system("make the queue of orders"))?;
         let (reply_sender, replies) =
             crate::queue::replies().map_err(AgentError::system("make the queue of replies"))?;
-        let cells = sys::shared_memory::<SlotCell>(setup.workers.len())
-            .map_err(AgentError::system("share memory with the slots"))?;
+        let shared = AgentError::system("share memory with the slots");
+        let cells = sys::shared_memory::<SlotCell>(setup.workers.len()).map_err(shared)?;
+        let shared = AgentError::system("share memory with the slots");
+        let requests = &sys::shared_memory::<Requests>(1).map_err(shared)?[0];
+        let oom_counter = OomCounter::find();
+        requests.set_oom_kill_count(oom_counter.as_ref().and_then(OomCounter::read).unwrap_or(0));
         let mut agent = Self {
             input,
             input_is_open: true,
@@ -124,20 +151,26 @@ impl Agent {
             orders: Some(orders),
             taken_back: order_receiver,
             replies,
-            slot_pids: Vec::new(),
+            slots: Vec::new(),
+            requests,
+            enforcement: Enforcement::choose(&setup),
             waiting: VecDeque::new(),
             state: State::Working,
+            stopping: None,
+            is_lost: false,
+            has_orphans: false,
         };
         for (worker, cell) in setup.workers.iter().zip(cells) {
             let parts = agent.slot_parts(&setup, &host, worker, cell, &reply_sender, &log);
-            let parts = parts.map_err(AgentError::system("prepare a slot"))?;
+            let mut parts = parts.map_err(AgentError::system("prepare a slot"))?;
+            parts.oom_counter.clone_from(&oom_counter);
             agent = agent.fork_slot(parts)?;
         }
         drop(reply_sender);
-        agent.send(&Reply::Hello(node_info::of_host(&setup, &host)));
-        let slots = agent.slot_pids.iter().copied().zip(cells);
+        agent.send(&Reply::Hello(node_info::of_host(&setup, &host, agent.enforcement.name())));
+        let slots = agent.slots.iter().map(|slot| (slot.pid, slot.cell));
         gpu::monitor::start(&setup, &host, slots, &agent.output);
-        agent.start_sampler(&setup, host, cells);
+        agent.start_sampler(&setup, host);
         Ok(agent)
     }
 
@@ -150,6 +183,10 @@ impl Agent {
         replies: &ReplySender,
         log: &SlotLog,
     ) -> io::Result<SlotParts> {
+        let cgroup = match &self.enforcement {
+            Enforcement::Cgroup(cgroups) => cgroups.worker(worker.id),
+            Enforcement::None | Enforcement::Sampled(_) => None,
+        };
         Ok(SlotParts {
             setup: setup.clone(),
             host: host.to_owned(),
@@ -158,6 +195,9 @@ impl Agent {
             replies: replies.try_clone()?,
             log: log.try_clone()?,
             cell,
+            requests: self.requests,
+            cgroup,
+            oom_counter: None,
             agent_pid: i32::try_from(std::process::id()).unwrap_or(0),
         })
     }
@@ -165,25 +205,29 @@ impl Agent {
     /// Forks one slot. In the new process everything of the agent is dropped first, above all its
     /// ends of the queues: the end of a queue is how slots and coordinator notice each other's death.
     fn fork_slot(mut self, parts: SlotParts) -> Result<Self, AgentError> {
+        let cell = parts.cell;
         match sys::fork_single_threaded().map_err(AgentError::system("fork a slot"))? {
             Fork::Child => {
                 drop(self);
                 sys::exit_now(slot::run(parts));
             }
-            Fork::Parent(pid) => self.slot_pids.push(pid),
+            Fork::Parent(pid) => self.slots.push(SlotHandle { pid, cell }),
         }
         Ok(self)
     }
 
-    fn start_sampler(&self, setup: &Setup, host: String, cells: &'static [SlotCell]) {
-        if setup.sample_interval_s <= 0.0 {
-            return;
-        }
+    fn start_sampler(&self, setup: &Setup, host: String) {
+        let memory_limit_bytes = match self.enforcement {
+            Enforcement::Sampled(limit_bytes) => Some(limit_bytes),
+            Enforcement::None | Enforcement::Cgroup(_) => None,
+        };
         let watched = Watched {
             host,
             session: setup.session,
             interval_s: setup.sample_interval_s,
-            slots: self.slot_pids.iter().copied().zip(cells).collect(),
+            slots: self.slots.iter().map(|slot| (slot.pid, slot.cell)).collect(),
+            memory_limit_bytes,
+            requests: self.requests,
         };
         let output = self.output.clone();
         std::thread::spawn(move || sampler::run(watched, &output));
@@ -205,8 +249,12 @@ impl Agent {
                 Forwarded::SlotsEnded => break,
             }
             self.look_after_slots();
+            self.tell_when_stopped();
         }
         self.look_after_slots();
+        if let Enforcement::Cgroup(cgroups) = &self.enforcement {
+            cgroups.remove();
+        }
     }
 
     fn wait(&self) {
@@ -218,7 +266,8 @@ impl Agent {
             polled.push(PollFd::new(orders, PollFlags::OUT));
         }
         // Whatever interrupts it, the loop looks at everything.
-        let _ = poll(&mut polled, Some(&LOOK_AFTER_SLOTS));
+        let is_soon = self.stopping.is_some() || self.has_orphans;
+        let _ = poll(&mut polled, Some(if is_soon { &LOOK_SOON } else { &LOOK_AFTER_SLOTS }));
     }
 
     fn read_requests(&mut self) {
@@ -227,9 +276,7 @@ impl Agent {
         }
         if !matches!(self.input.fill(), Ok(1..)) {
             self.input_is_open = false;
-            if self.state != State::Ending {
-                self.coordinator_lost();
-            }
+            self.coordinator_may_be_lost();
             return;
         }
         self.take_requests();
@@ -261,35 +308,61 @@ impl Agent {
                 self.end_tasks(cause, Duration::try_from_secs_f64(grace_s).unwrap_or_default());
             }
             Ok(Request::End) => self.state = State::Ending,
-            Ok(Request::Suspend | Request::Continue) => {}
+            Ok(Request::Suspend) => {
+                self.requests.set_stopped(true);
+                self.ring_all();
+                self.stopping = self.requests.stop();
+            }
+            Ok(Request::Continue) => {
+                self.stopping = None;
+                self.requests.set_stopped(false);
+                self.ring_all();
+            }
             Ok(Request::Run(_)) | Err(_) => {
                 self.trouble("the agent cannot understand the coordinator".to_owned())
             }
         }
     }
 
-    /// The coordinator is gone: nothing runs on unattended.
-    fn coordinator_lost(&mut self) {
+    /// One end of the pipes is closed. After its last request the coordinator may go as soon as it
+    /// likes if nothing runs; else nothing runs on unattended.
+    fn coordinator_may_be_lost(&mut self) {
+        if self.state == State::Ending && self.slots.iter().all(|slot| !slot.cell.is_busy()) {
+            return;
+        }
         self.give_back();
         self.end_tasks(Cause::CoordinatorLost, LOST_GRACE);
         self.state = State::Ending;
     }
 
     fn end_tasks(&self, cause: Cause, grace: Duration) {
-        for pid in &self.slot_pids {
-            slot::request_end(*pid, cause, grace);
+        self.requests.end_tasks(EndRequest::new(cause, grace));
+        self.ring_all();
+    }
+
+    /// Has every slot look at its requests.
+    fn ring_all(&self) {
+        self.slots.iter().for_each(|slot| ring(slot.pid));
+    }
+
+    /// Answers a [`Request::Suspend`] once nothing runs any more.
+    fn tell_when_stopped(&mut self) {
+        let Some(stop) = self.stopping else { return };
+        if self.slots.iter().all(|slot| slot.cell.is_stopped_for(stop)) {
+            self.stopping = None;
+            self.send(&Reply::Suspended);
         }
     }
 
     /// Takes every order that no slot has begun out of the queue and tells the coordinator.
     fn give_back(&mut self) {
         let mut task_indices = Vec::new();
-        while let Ok(Some(order)) = self.taken_back.try_receive() {
-            task_indices.push(order.task_index);
+        while let Ok(Some(received)) = self.taken_back.try_receive() {
+            task_indices.push(received.order.task_index);
         }
         for line in self.waiting.drain(..) {
-            if let Ok(Request::Run(order)) = serde_json::from_slice(&line) {
-                task_indices.push(order.task_index);
+            if let Ok(received) = Received::of_line(&line) {
+                task_indices.push(received.order.task_index);
             }
         }
         self.send(&Reply::Recalled { task_indices });
@@ -301,6 +374,7 @@ impl Agent {
                 Ok(true) => drop(self.waiting.pop_front()),
                 Ok(false) => break,
                 Err(error) => {
+                    let error = crate::trouble::explained(&error);
                     self.trouble(format!("the agent cannot pass an order to its slots: {error}"));
                     self.give_back();
                     break;
@@ -318,51 +392,54 @@ impl Agent {
         let mut ended = false;
         loop {
             match self.replies.try_receive() {
-                Ok(Received::Reply(json)) => {
+                Ok(Replied::Reply(json)) => {
                     lines.extend_from_slice(json);
                     lines.push(b'\n');
                     count += 1;
                 }
-                Ok(Received::Nothing) => break,
-                Ok(Received::Ended) | Err(_) => {
+                Ok(Replied::Nothing) => break,
+                Ok(Replied::Ended) | Err(_) => {
                     ended = true;
                     break;
                 }
             }
         }
-        if count > 0 && self.output.send_lines(&lines).is_err() && self.state != State::Ending {
-            self.coordinator_lost();
+        if count > 0 && self.output.send_lines(&lines).is_err() && !self.is_lost {
+            self.is_lost = true;
+            self.coordinator_may_be_lost();
         }
         if ended { Forwarded::SlotsEnded } else { Forwarded::Replies(count) }
     }
 
     /// Reaps slots. One that ended early leaves its task to the agent, the next subreaper.
     fn look_after_slots(&mut self) {
-        while let Ok(Wait::Reaped(reaped)) = sys::wait_any() {
-            let Some(position) = self.slot_pids.iter().position(|pid| *pid == reaped.pid) else { continue };
-            self.slot_pids.swap_remove(position);
-            if self.orders.is_some() {
-                let how = sys::term_signal(reaped.status).map_or_else(
-                    || "ended by itself".to_owned(),
-                    |signal| format!("was killed by signal {signal}"),
-                );
-                self.end_orphans();
-                self.trouble(format!("slot {} of the agent {how}", reaped.pid));
+        let mut has_children = true;
+        while has_children {
+            match sys::wait_any() {
+                Ok(Wait::Reaped(reaped)) => self.reaped(reaped.pid, reaped.status),
+                Ok(Wait::Running) => break,
+                Ok(Wait::NoChildren) | Err(_) => has_children = false,
             }
+        }
+        if self.has_orphans {
+            let slots: Vec<i32> = self.slots.iter().map(|slot| slot.pid).collect();
+            let swept = Sweep { group: None, spared: &slots }.kill(&mut OwnIo::default());
+            self.has_orphans = has_children && !(swept.is_complete && swept.pids.is_empty());
         }
     }
 
-    /// Kills what a dead slot left behind: the agent's descendants that belong to no slot.
-    fn end_orphans(&self) {
-        let table = crate::process_table::ProcessTable::read(&mut crate::process_table::OwnIo::default());
-        let own_pid = i32::try_from(std::process::id()).unwrap_or(0);
-        let kept: std::collections::HashSet<i32> = self
-            .slot_pids
-            .iter()
-            .flat_map(|slot| table.descendants(*slot).into_iter().map(|process| process.pid).chain([*slot]))
-            .collect();
-        for orphan in table.descendants(own_pid).into_iter().filter(|process| !kept.contains(&process.pid)) {
-            sys::kill(orphan.pid, libc::SIGKILL);
+    fn reaped(&mut self, pid: i32, status: i32) {
+        let Some(position) = self.slots.iter().position(|slot| slot.pid == pid) else { return };
+        let slot = self.slots.swap_remove(position);
+        if slot.cell.is_busy() {
+            self.has_orphans = true;
+        }
+        if self.orders.is_some() {
+            let how = sys::term_signal(status).map_or_else(
+                || "ended by itself".to_owned(),
+                |signal| format!("was killed by signal {signal}"),
+            );
+            self.trouble(format!("slot {pid} of the agent {how}"));
         }
     }
 

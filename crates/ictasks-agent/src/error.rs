@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::trouble::remedy;
+
 /// Why an agent could not start or go on. Messages read after "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
@@ -31,15 +33,25 @@ pub enum AgentError {
         source: io::Error,
     },
     /// The slot log cannot be kept.
-    #[error("open the slot log in `{}`: {source}", run_dir.display())]
+    #[error("open the slot log in `{}`: {source}{}", run_dir.display(), remedy(source))]
     SlotLog {
         /// The run directory.
         run_dir: PathBuf,
         /// The reason.
         source: io::Error,
     },
+    /// Another agent, or one of its slots, holds the slot log.
+    #[error(
+        "open the slot log `{}`: an agent of an earlier start still ends its tasks; wait some seconds, then \
+         start again",
+        log.display()
+    )]
+    Busy {
+        /// The log.
+        log: PathBuf,
+    },
     /// The kernel refused something that every agent needs.
-    #[error("{action}: {source}")]
+    #[error("{action}: {source}{}", remedy(source))]
     System {
         /// What.
         action: &'static str,

@@ -7,7 +7,8 @@
 //!
 //! - [`agent`]: the main loop
 //! - `slot`: what a slot does
-//! - `queue`, `shared`, `slot_log`: what agent and slots share
+//! - `queue`, `requests`, `shared`, `slot_log`: what agent and slots share
+//! - `memory`: limits, and what the kernel says when it runs out
 //! - `sampler`, `process_table`, [`gpu`]: what is looked at from outside
 //! - `sys`: the system calls without a safe wrapper
 
@@ -16,14 +17,19 @@ pub mod agent;
 mod error;
 pub mod gpu;
 mod lines;
+mod memory;
 mod node_info;
 mod output;
 mod process_table;
 mod queue;
+mod requests;
 mod sampler;
 mod shared;
 mod slot;
 mod slot_log;
+#[cfg(test)]
+mod specimen;
 mod sys;
+mod trouble;
 
 pub use error::AgentError;

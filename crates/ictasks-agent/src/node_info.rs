@@ -7,7 +7,7 @@ use ictasks_core::machine;
 use ictasks_core::protocol::{NodeInfo, PROTOCOL_VERSION, Setup};
 
 /// This host and its agent.
-pub fn of_host(setup: &Setup, host: &str) -> NodeInfo {
+pub fn of_host(setup: &Setup, host: &str, memory_enforcement: Option<String>) -> NodeInfo {
     let held: usize = setup.workers.iter().filter_map(|worker| worker.cores.as_ref()).map(Vec::len).sum();
     let usable = std::thread::available_parallelism().map_or(1, usize::from);
     let gpus: usize = setup.workers.iter().map(|worker| worker.gpus.len()).sum();
@@ -23,7 +23,7 @@ pub fn of_host(setup: &Setup, host: &str) -> NodeInfo {
         cpu_model: cpu_model(),
         at: Timestamp::now(),
         gpus: Vec::new(),
-        memory_enforcement: None,
+        memory_enforcement,
     }
 }
 

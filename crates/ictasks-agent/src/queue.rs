@@ -7,8 +7,10 @@
 use std::io::{self, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
-use ictasks_core::protocol::{Reply, Request, TaskOrder};
+use ictasks_core::protocol::{RUN_PREFIX, Reply, TaskOrder};
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags, SocketType,
     recvmsg, send, socketpair,
@@ -20,8 +22,31 @@ use crate::sys;
 const PACKET_BYTES: usize = 64 * 1024;
 /// A reply is smaller: two tails of 2 KiB and 16 KiB of results, each character escaped.
 const REPLY_BYTES: usize = 160 * 1024;
+/// Between two tries to send a reply for which the kernel had no memory.
+const SEND_AGAIN: Duration = Duration::from_millis(50);
 /// The packet that stands for an order passed as a descriptor.
 const IN_MEMORY: &[u8] = b"@";
+
+/// An order as a slot receives it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Received {
+    /// What it says.
+    pub order: TaskOrder,
+    /// Its JSON text, for the slot log.
+    pub json: Vec<u8>,
+}
+
+impl Received {
+    /// Of the line of a [`Request::Run`].
+    pub fn of_line(line: &[u8]) -> io::Result<Self> {
+        let line = line.trim_ascii();
+        let Some(json) = line.strip_prefix(RUN_PREFIX.as_bytes()).and_then(|rest| rest.strip_suffix(b"}"))
+        else {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "not an order"));
+        };
+        Ok(Self { order: serde_json::from_slice(json)?, json: json.to_vec() })
+    }
+}
 
 /// The agent's end of the queue of orders.
 pub struct OrderSender(OwnedFd);
@@ -86,23 +111,25 @@ impl OrderReceiver {
     }
 
     /// Waits for an order; `None` when no more can come.
-    pub fn receive(&mut self) -> io::Result<Option<TaskOrder>> {
+    pub fn receive(&mut self) -> io::Result<Option<Received>> {
         self.next(RecvFlags::CMSG_CLOEXEC)
     }
 
     /// Takes an order that is in the queue now.
-    pub fn try_receive(&mut self) -> io::Result<Option<TaskOrder>> {
+    pub fn try_receive(&mut self) -> io::Result<Option<Received>> {
         match self.next(RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             other => other,
         }
     }
 
-    fn next(&mut self, flags: RecvFlags) -> io::Result<Option<TaskOrder>> {
+    fn next(&mut self, flags: RecvFlags) -> io::Result<Option<Received>> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
-        let received =
-            recvmsg(&self.socket, &mut [io::IoSliceMut::new(&mut self.buffer)], &mut control, flags)?;
+        // Stopped and continued by somebody, the call may come back without anything.
+        let received = rustix::io::retry_on_intr(|| {
+            recvmsg(&self.socket, &mut [io::IoSliceMut::new(&mut self.buffer)], &mut control, flags)
+        })?;
         if received.bytes == 0 {
             return Ok(None);
         }
@@ -110,14 +137,11 @@ impl OrderReceiver {
             RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
             _ => None,
         });
-        let request = match descriptor {
-            Some(memory) => serde_json::from_slice(&whole(&memory)?)?,
-            None => serde_json::from_slice(&self.buffer[..received.bytes])?,
+        let received = match descriptor {
+            Some(memory) => Received::of_line(&whole(&memory)?),
+            None => Received::of_line(&self.buffer[..received.bytes]),
         };
-        match request {
-            Request::Run(order) => Ok(Some(order)),
-            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "not an order")),
-        }
+        received.map(Some)
     }
 }
 
@@ -147,15 +171,22 @@ impl ReplySender {
         self.send_json(&serde_json::to_vec(reply)?)
     }
 
-    /// Sends a reply that is JSON already.
+    /// Sends a reply that is JSON already. Want of memory in the kernel passes; an outcome must not be
+    /// lost by it.
     pub fn send_json(&self, json: &[u8]) -> io::Result<()> {
-        send(&self.0, json, SendFlags::NOSIGNAL)?;
-        Ok(())
+        loop {
+            match send(&self.0, json, SendFlags::NOSIGNAL) {
+                Ok(_) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(Errno::NOBUFS | Errno::NOMEM) => std::thread::sleep(SEND_AGAIN),
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }
 
 /// What [`ReplyReceiver::try_receive`] found.
-pub enum Received<'a> {
+pub enum Replied<'a> {
     /// A reply, as JSON text.
     Reply(&'a [u8]),
     /// Nothing now.
@@ -166,11 +197,11 @@ pub enum Received<'a> {
 
 impl ReplyReceiver {
     /// Takes a reply that is in the queue now.
-    pub fn try_receive(&mut self) -> io::Result<Received<'_>> {
+    pub fn try_receive(&mut self) -> io::Result<Replied<'_>> {
         match rustix::net::recv(&self.socket, self.buffer.as_mut_slice(), RecvFlags::DONTWAIT) {
-            Ok((0, _)) => Ok(Received::Ended),
-            Ok((length, _)) => Ok(Received::Reply(&self.buffer[..length])),
-            Err(rustix::io::Errno::AGAIN) => Ok(Received::Nothing),
+            Ok((0, _)) => Ok(Replied::Ended),
+            Ok((length, _)) => Ok(Replied::Reply(&self.buffer[..length])),
+            Err(rustix::io::Errno::AGAIN) => Ok(Replied::Nothing),
             Err(error) => Err(error.into()),
         }
     }
@@ -187,6 +218,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use ictasks_core::column::Timestamp;
+    use ictasks_core::protocol::Request;
 
     use super::*;
 
@@ -213,7 +245,9 @@ mod tests {
             let sent = order("\"".repeat(length));
             let line = serde_json::to_vec(&Request::Run(sent.clone())).unwrap();
             assert!(sender.try_send(&line).unwrap());
-            assert_eq!(receiver.receive().unwrap(), Some(sent));
+            let received = receiver.receive().unwrap().unwrap();
+            assert_eq!(serde_json::from_slice::<TaskOrder>(&received.json).unwrap(), sent);
+            assert_eq!(received.order, sent);
         }
         drop(sender);
         assert_eq!(receiver.receive().unwrap(), None);

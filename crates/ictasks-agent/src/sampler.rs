@@ -11,13 +11,20 @@ use ictasks_core::protocol::Reply;
 use ictasks_core::sample::{Sample, Scope};
 use sysinfo::System;
 
+use crate::memory::excess;
+use crate::memory::oom_count::OomCounter;
 use crate::output::SharedOutput;
 use crate::process_table::{OwnIo, Process, ProcessTable};
+use crate::requests::Requests;
 use crate::shared::SlotCell;
 use crate::sys;
 
 /// How often the sampler looks whether a sample is due.
 const TICK: Duration = Duration::from_millis(100);
+/// How often the trees are looked at where the agent keeps a memory limit, seconds.
+const MEMORY_INTERVAL_S: f64 = 0.4;
+/// How often the kernel's counter is read, seconds.
+const OOM_INTERVAL_S: f64 = 1.0;
 /// Age at which a task gets its first sample, seconds.
 const FIRST_AFTER_S: f64 = 0.1;
 
@@ -31,6 +38,17 @@ pub struct Watched {
     pub interval_s: f64,
     /// Process id and cell of each slot.
     pub slots: Vec<(i32, &'static SlotCell)>,
+    /// Above this a task is ended, bytes.
+    pub memory_limit_bytes: Option<i64>,
+    /// Where the kernel's counter of ends for want of memory goes.
+    pub requests: &'static Requests,
+}
+
+/// The kernel's counter of ends for want of memory, read now and then, so that slots need to read it only
+/// for tasks that may have been ended so.
+struct OomWatch {
+    counter: Option<OomCounter>,
+    due_ns: i64,
 }
 
 /// Samples until the agent ends. Where nobody listens any more it just stops.
@@ -62,6 +80,8 @@ struct Sampler {
     system: Option<System>,
     begun_ns: i64,
     host_due_ns: i64,
+    memory_due_ns: i64,
+    oom: OomWatch,
     /// By slot: the task that was last seen there.
     seen: Vec<Option<Seen>>,
     page_bytes: i64,
@@ -80,7 +100,7 @@ impl Sampler {
     #[allow(clippy::cast_precision_loss)]
     fn new(watched: Watched) -> Self {
         let now_ns = sys::monotonic_ns();
-        let mut system = System::new().ok();
+        let mut system = (watched.interval_s > 0.0).then(System::new).and_then(Result::ok);
         if let Some(system) = &mut system {
             system.refresh_cpu_usage();
         }
@@ -90,6 +110,8 @@ impl Sampler {
             system,
             begun_ns: now_ns,
             host_due_ns: now_ns + nanoseconds(FIRST_AFTER_S),
+            memory_due_ns: now_ns,
+            oom: OomWatch { counter: OomCounter::find(), due_ns: now_ns },
             page_bytes: i64::try_from(rustix::param::page_size()).unwrap_or(4096),
             ticks_per_s: rustix::param::clock_ticks_per_second() as f64,
         }
@@ -97,7 +119,12 @@ impl Sampler {
 
     fn look(&mut self) -> Vec<Sample> {
         let now_ns = sys::monotonic_ns();
+        self.watch_oom(now_ns);
+        self.keep_memory_limit(now_ns);
         let mut samples = Vec::new();
+        if self.watched.interval_s <= 0.0 {
+            return samples;
+        }
         if now_ns >= self.host_due_ns {
             samples.extend(self.host_sample());
             let interval_s = interval_at_age(self.watched.interval_s, seconds(now_ns - self.begun_ns));
@@ -109,6 +136,28 @@ impl Sampler {
             samples.extend(due.into_iter().filter_map(|slot| self.task_sample(slot, &table)));
         }
         samples
+    }
+
+    fn watch_oom(&mut self, now_ns: i64) {
+        if now_ns < self.oom.due_ns {
+            return;
+        }
+        self.oom.due_ns = now_ns + nanoseconds(OOM_INTERVAL_S);
+        if let Some(count) = self.oom.counter.as_ref().and_then(OomCounter::read) {
+            self.watched.requests.set_oom_kill_count(count);
+        }
+    }
+
+    fn keep_memory_limit(&mut self, now_ns: i64) {
+        let Some(limit_bytes) = self.watched.memory_limit_bytes.filter(|_| now_ns >= self.memory_due_ns)
+        else {
+            return;
+        };
+        self.memory_due_ns = now_ns + nanoseconds(MEMORY_INTERVAL_S);
+        if self.watched.slots.iter().any(|(_, cell)| cell.running().is_some()) {
+            let table = ProcessTable::read(&mut OwnIo::default());
+            excess::end_too_large(limit_bytes, &self.watched.slots, &table, self.page_bytes);
+        }
     }
 
     /// The slots whose task is due for a sample.
@@ -144,7 +193,7 @@ impl Sampler {
         if tree.is_empty() {
             return None;
         }
-        let rss_bytes = tree.iter().map(|process| process.rss_pages).sum::<i64>() * self.page_bytes;
+        let rss_bytes = excess::resident_bytes(&tree, self.page_bytes);
         let cpu_ticks: i64 = tree.iter().map(|process| process.cpu_ticks).sum();
         let io = TreeIo::read(&tree);
         let (task_id, attempt) = cell.add_sample(seen.sequence, rss_bytes)?;
@@ -186,26 +235,7 @@ impl Sampler {
     }
 
     fn empty(&self, scope: Scope) -> Sample {
-        Sample {
-            at: Timestamp::now(),
-            session: self.watched.session,
-            host: self.watched.host.clone(),
-            scope,
-            task_id: None,
-            attempt: None,
-            gpu: None,
-            busy_cores: None,
-            rss_bytes: None,
-            memory_total_bytes: None,
-            process_count: None,
-            thread_count: None,
-            syscall_read_bytes: None,
-            syscall_write_bytes: None,
-            load1: None,
-            gpu_busy_fraction: None,
-            gpu_memory_bytes: None,
-            gpu_power_w: None,
-        }
+        Sample::empty(Timestamp::now(), self.watched.session, &self.watched.host, scope)
     }
 }
 

@@ -16,6 +16,13 @@ const LOCKED: u64 = 1 << 63;
 /// One slot's cell. Zero bytes mean: no task has run yet.
 pub struct SlotCell {
     state: AtomicU64,
+    /// Not 0 from the moment the slot has an order until it has replied.
+    is_busy: AtomicU32,
+    /// The stop (`Requests::stop`) that the slot has carried out.
+    stopped_for: AtomicU32,
+    /// The task that the sampler saw above its memory limit, and with how much.
+    excess_sequence: AtomicU64,
+    excess_bytes: AtomicI64,
     started_ns: AtomicI64,
     max_tree_rss_bytes: AtomicI64,
     sample_count: AtomicI64,
@@ -47,8 +54,41 @@ pub struct Running {
 }
 
 impl SlotCell {
-    /// The slot starts a task, at this time of the monotonic clock.
-    pub fn begin(&self, task_id: &str, attempt: i32, started_ns: i64) {
+    /// The slot has an order, or is done with it.
+    pub fn set_busy(&self, is_busy: bool) {
+        self.is_busy.store(is_busy.into(), Ordering::SeqCst);
+    }
+
+    /// Whether the slot has an order.
+    pub fn is_busy(&self) -> bool {
+        self.is_busy.load(Ordering::SeqCst) != 0
+    }
+
+    /// Nothing of this slot's task runs any more, as this stop wanted it.
+    pub fn set_stopped_for(&self, stop: u32) {
+        self.stopped_for.store(stop, Ordering::SeqCst);
+    }
+
+    /// Whether the slot has carried out this stop, or has nothing to stop.
+    pub fn is_stopped_for(&self, stop: u32) -> bool {
+        // In this order: a slot says that it is busy before it looks whether it may begin.
+        !self.is_busy() || self.stopped_for.load(Ordering::SeqCst) == stop
+    }
+
+    /// The sampler saw the task `sequence` above its memory limit, with so much.
+    pub fn report_excess(&self, sequence: u64, tree_rss_bytes: i64) {
+        self.excess_bytes.store(tree_rss_bytes, Ordering::Relaxed);
+        self.excess_sequence.store(sequence, Ordering::Release);
+    }
+
+    /// With how much memory the task `sequence` was seen above its limit.
+    pub fn excess(&self, sequence: u64) -> Option<i64> {
+        let is_this = self.excess_sequence.load(Ordering::Acquire) == sequence;
+        is_this.then(|| self.excess_bytes.load(Ordering::Relaxed))
+    }
+
+    /// The slot starts a task, at this time of the monotonic clock. Returns the task's sequence.
+    pub fn begin(&self, task_id: &str, attempt: i32, started_ns: i64) -> u64 {
         let id = &task_id.as_bytes()[..task_id.len().min(ID_BYTES)];
         for (cell, byte) in self.id.iter().zip(id) {
             cell.store(*byte, Ordering::Relaxed);
@@ -58,7 +98,7 @@ impl SlotCell {
         self.max_tree_rss_bytes.store(0, Ordering::Relaxed);
         self.sample_count.store(0, Ordering::Relaxed);
         self.started_ns.store(started_ns, Ordering::Relaxed);
-        self.state.fetch_add(1, Ordering::Release);
+        self.state.fetch_add(1, Ordering::Release) + 1
     }
 
     /// The task's tree has ended: no sample is added any more.
@@ -98,6 +138,12 @@ impl SlotCell {
         (sequence % 2 == 1).then(|| Running { sequence, started_ns: self.started_ns.load(Ordering::Relaxed) })
     }
 
+    /// The task `sequence` was seen with so much memory, outside of the samples.
+    pub fn note_memory(&self, sequence: u64, tree_rss_bytes: i64) {
+        // It counts as a sample: a figure without samples behind it would be none.
+        let _ = self.add_sample(sequence, tree_rss_bytes);
+    }
+
     /// Adds a sample of the task `sequence`; its id and attempt, or `None` if it has ended.
     pub fn add_sample(&self, sequence: u64, tree_rss_bytes: i64) -> Option<(String, i32)> {
         self.state.compare_exchange(sequence, sequence | LOCKED, Ordering::AcqRel, Ordering::Relaxed).ok()?;
@@ -119,8 +165,9 @@ mod tests {
     fn samples_go_to_the_task_they_were_taken_of() {
         let cell = &crate::sys::shared_memory::<SlotCell>(1).unwrap()[0];
         assert_eq!(cell.running(), None);
-        cell.begin("a", 1, 5);
+        let sequence = cell.begin("a", 1, 5);
         let first = cell.running().unwrap();
+        assert_eq!(first.sequence, sequence);
         assert_eq!(cell.add_sample(first.sequence, 5), Some(("a".to_owned(), 1)));
         assert_eq!(cell.add_sample(first.sequence, 3), Some(("a".to_owned(), 1)));
         assert_eq!(
@@ -133,5 +180,26 @@ mod tests {
             cell.end(),
             Sampled { max_tree_rss_bytes: None, sample_count: 0, gpu: GpuFigures::default() }
         );
+    }
+
+    #[test]
+    fn an_excess_of_memory_is_that_of_one_task() {
+        let cell = &crate::sys::shared_memory::<SlotCell>(1).unwrap()[0];
+        let first = cell.begin("a", 1, 5);
+        assert_eq!(cell.excess(first), None);
+        cell.report_excess(first, 9);
+        assert_eq!(cell.excess(first), Some(9));
+        cell.end();
+        assert_eq!(cell.excess(cell.begin("b", 1, 6)), None);
+    }
+
+    #[test]
+    fn a_slot_without_an_order_has_nothing_to_stop() {
+        let cell = &crate::sys::shared_memory::<SlotCell>(1).unwrap()[0];
+        assert!(cell.is_stopped_for(1));
+        cell.set_busy(true);
+        assert!(!cell.is_stopped_for(1));
+        cell.set_stopped_for(1);
+        assert!(cell.is_stopped_for(1) && !cell.is_stopped_for(3));
     }
 }

@@ -1,92 +1,157 @@
-//! The slot log: the evidence of what ran when the coordinator or the agent died.
+//! Writing the slot log, whose lines `ictasks_core::slot_log` describes.
 //!
-//! One file for each agent, `journal/agent-<host>-<n>.log`, only ever appended to. A slot writes one
-//! line before it starts a process and one, with the whole outcome, after the tree has ended and
-//! before it replies. A line is the CRC-32 of the JSON text as eight hexadecimal digits, a space,
-//! and the JSON text: `{"begun":{…}}` or the reply `{"finished":{…}}` itself.
+//! The agent locks the file when it opens it. Its slots share the open file, and with it the lock,
+//! which is therefore held until the agent and all of its slots are gone; tasks get neither.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use ictasks_core::column::Timestamp;
 use ictasks_core::layout;
-use serde::Serialize;
+use ictasks_core::slot_log::{Line, line_of};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
-/// A task is about to be started.
-#[derive(Debug, Serialize)]
-pub struct Begun<'a> {
-    /// Position in the task list.
-    pub task_index: i64,
-    /// Its id.
-    pub task_id: &'a str,
-    /// 1 is the first.
-    pub attempt: i32,
-    /// On which worker.
-    pub worker_id: i32,
-    /// When.
-    pub at: Timestamp,
-}
-
-impl Begun<'_> {
-    /// The text of its line.
-    pub fn to_json(&self) -> Vec<u8> {
-        #[derive(Serialize)]
-        struct Line<'a> {
-            begun: &'a Begun<'a>,
-        }
-        // Plain fields always serialise.
-        serde_json::to_vec(&Line { begun: self }).unwrap_or_default()
-    }
-}
+use crate::error::AgentError;
 
 /// An open slot log. Slots share the file: each line is one appending write.
 #[derive(Debug)]
-pub struct SlotLog(File);
+pub struct SlotLog {
+    file: File,
+    /// The last line was cut short, for instance by a full disk.
+    is_torn: bool,
+}
 
 impl SlotLog {
-    /// Opens the log of agent `host_id` on `host` in the journal directory of `run_dir`.
+    /// Opens and locks the log of agent `host_id` on `host` in the journal directory of `run_dir`.
     ///
     /// # Errors
-    /// What the file system says.
-    pub fn open(run_dir: &Path, host: &str, host_id: i32) -> io::Result<Self> {
+    /// What the file system says, or [`AgentError::Busy`].
+    pub fn open(run_dir: &Path, host: &str, host_id: i32) -> Result<Self, AgentError> {
+        let error = |source| AgentError::SlotLog { run_dir: run_dir.to_owned(), source };
         let journal = run_dir.join(layout::JOURNAL);
-        std::fs::create_dir_all(&journal)?;
+        std::fs::create_dir_all(&journal).map_err(error)?;
         let path = journal.join(layout::agent_log(host, host_id));
-        Ok(Self(OpenOptions::new().append(true).create(true).open(path)?))
+        let file = OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(error)?;
+        // Some file systems have no locks; what else guards the run must do there.
+        if let Err(Errno::WOULDBLOCK) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            return Err(AgentError::Busy { log: path });
+        }
+        if ends_torn(&file).map_err(error)? {
+            (&file).write_all(b"\n").map_err(error)?;
+        }
+        Ok(Self { file, is_torn: false })
     }
 
-    /// Another handle to the same file.
+    /// Another handle to the same open file, with its lock.
     ///
     /// # Errors
     /// Too many open files.
     pub fn try_clone(&self) -> io::Result<Self> {
-        self.0.try_clone().map(Self)
+        Ok(Self { file: self.file.try_clone()?, is_torn: self.is_torn })
+    }
+
+    /// Appends one line, given as JSON text.
+    ///
+    /// # Errors
+    /// What the file system says, for instance that it is full.
+    pub fn append_json(&mut self, json: &[u8]) -> io::Result<()> {
+        let mut line = line_of(json);
+        if self.is_torn {
+            line.insert(0, b'\n');
+        }
+        self.is_torn = true;
+        self.file.write_all(&line)?;
+        self.is_torn = false;
+        Ok(())
     }
 
     /// Appends one line.
     ///
     /// # Errors
-    /// What the file system says, for instance that it is full.
-    pub fn append(&mut self, json: &[u8]) -> io::Result<()> {
-        let mut line = Vec::with_capacity(json.len() + 10);
-        write!(line, "{:08x} ", crc32fast::hash(json))?;
-        line.extend_from_slice(json);
-        line.push(b'\n');
-        self.0.write_all(&line)
+    /// See [`SlotLog::append_json`].
+    pub fn append(&mut self, line: &Line) -> io::Result<()> {
+        self.append_json(&serde_json::to_vec(line)?)
     }
+}
+
+/// Whether the last line of a log lacks its end.
+fn ends_torn(mut file: &File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
+}
+
+/// The text of a [`Line::Begun`], around the JSON text of the order.
+pub fn begun_json(worker_id: i32, at: Timestamp, order: &[u8]) -> Vec<u8> {
+    let mut json = Vec::with_capacity(order.len() + 64);
+    json.extend_from_slice(
+        format!("{{\"begun\":{{\"worker_id\":{worker_id},\"at\":{},\"order\":", at.0).as_bytes(),
+    );
+    json.extend_from_slice(order);
+    json.extend_from_slice(b"}}");
+    json
 }
 
 #[cfg(test)]
 mod tests {
+    use ictasks_core::attempt::{Outcome, Seat};
+    use ictasks_core::protocol::TaskEnded;
+    use ictasks_core::slot_log;
+
     use super::*;
 
+    const ORDER: &[u8] =
+        br#"{"task_index":3,"task_id":"a","attempt":1,"command":"true","command_hash":7,"ready_at":5}"#;
+
+    fn attempts(path: &Path) -> (Vec<(i64, Option<Outcome>)>, u64) {
+        let mut found = Vec::new();
+        let damaged = slot_log::read(path, &mut |logged| {
+            found.push((logged.order.task_index, logged.ended.map(|ended| ended.outcome)));
+        });
+        (found, damaged.unwrap())
+    }
+
     #[test]
-    fn a_line_carries_the_checksum_of_its_text() {
+    fn what_is_written_can_be_read() {
         let dir = tempfile::tempdir().unwrap();
         let mut log = SlotLog::open(dir.path(), "node1", 0).unwrap();
-        log.append(b"{}").unwrap();
-        let text = std::fs::read_to_string(dir.path().join("journal/agent-node1-0.log")).unwrap();
-        assert_eq!(text, format!("{:08x} {{}}\n", crc32fast::hash(b"{}")));
+        log.append(&Line::Slot(Seat { worker_id: 2, ..Seat::default() })).unwrap();
+        log.append_json(&begun_json(2, Timestamp(9), ORDER)).unwrap();
+        let path = dir.path().join("journal/agent-node1-0.log");
+        assert_eq!(attempts(&path), (vec![(3, None)], 0));
+        let ended = TaskEnded::unmeasured(3, 1, 2, Outcome::Succeeded);
+        log.append(&Line::Finished(Box::new(ended))).unwrap();
+        assert_eq!(attempts(&path), (vec![(3, Some(Outcome::Succeeded))], 0));
+    }
+
+    #[test]
+    fn a_line_that_was_cut_short_spoils_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal/agent-node1-0.log");
+        let mut log = SlotLog::open(dir.path(), "node1", 0).unwrap();
+        log.append(&Line::Slot(Seat { worker_id: 2, ..Seat::default() })).unwrap();
+        drop(log);
+        let mut torn = OpenOptions::new().append(true).open(&path).unwrap();
+        torn.write_all(b"12345678 {\"beg").unwrap();
+        let mut log = SlotLog::open(dir.path(), "node1", 0).unwrap();
+        log.append_json(&begun_json(2, Timestamp(9), ORDER)).unwrap();
+        assert_eq!(attempts(&path), (vec![(3, None)], 1));
+    }
+
+    #[test]
+    fn a_second_agent_is_refused_while_a_slot_of_the_first_lives() {
+        let dir = tempfile::tempdir().unwrap();
+        let agents = SlotLog::open(dir.path(), "node1", 0).unwrap();
+        let slots = agents.try_clone().unwrap();
+        drop(agents);
+        assert!(matches!(SlotLog::open(dir.path(), "node1", 0), Err(AgentError::Busy { .. })));
+        drop(slots);
+        assert!(SlotLog::open(dir.path(), "node1", 0).is_ok());
     }
 }

@@ -1,12 +1,11 @@
 //! The calls of the kernel and of the C library that have no safe wrapper in `rustix`.
 //!
 //! This is the one module of the workspace with `unsafe` code: forking, spawning, waiting with
-//! resource usage, signals with a value, passing a file descriptor, and shared memory. Every
-//! function here is safe to call; each `unsafe` block says why it is sound.
+//! resource usage, signals, passing a file descriptor, and shared memory. Every function here is safe to call; each `unsafe` block says why it is sound.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, c_char, c_int};
-use std::io;
+use std::io::{self, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
@@ -96,6 +95,19 @@ pub fn fork_single_threaded() -> io::Result<Fork> {
     }
 }
 
+/// Whether a process of its own may write `bytes` into `file`. For a process without threads.
+pub fn child_can_write(file: &std::fs::File, bytes: &[u8]) -> bool {
+    match fork_single_threaded() {
+        Ok(Fork::Child) => exit_now(i32::from((&mut { file }).write_all(bytes).is_err())),
+        Ok(Fork::Parent(pid)) => {
+            let mut status = 0;
+            // SAFETY: the pointer is to live storage.
+            unsafe { libc::waitpid(pid, &raw mut status, 0) == pid && exit_code(status) == Some(0) }
+        }
+        Err(_) => false,
+    }
+}
+
 /// Ends the process at once, without running what the parent registered for its own end.
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: always sound; nothing of this process is used afterwards.
@@ -133,42 +145,15 @@ impl SignalSet {
     }
 }
 
-/// A signal that was waited for.
-pub struct Signal {
-    /// Its number.
-    pub number: i32,
-    /// The value that [`queue_signal`] sent with it; meaningless for other senders.
-    pub value: i32,
-    /// Whether it came from [`queue_signal`].
-    pub queued: bool,
-}
-
-/// Waits until one of the set's (blocked) signals is pending; `None` after `timeout`.
-pub fn wait_signal(set: &SignalSet, timeout: Duration) -> Option<Signal> {
+/// Waits until one of the set's (blocked) signals is pending, and takes it; `None` after `timeout`.
+pub fn wait_signal(set: &SignalSet, timeout: Duration) -> Option<i32> {
     let timeout = libc::timespec {
         tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
         tv_nsec: timeout.subsec_nanos().into(),
     };
-    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-    // SAFETY: all three point to live storage; siginfo_t is plain data, zeroed before.
-    unsafe {
-        let number = libc::sigtimedwait(&raw const set.0, info.as_mut_ptr(), &raw const timeout);
-        if number <= 0 {
-            return None;
-        }
-        let info = info.assume_init();
-        let value = info.si_value().sival_ptr as usize;
-        #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
-        Some(Signal { number, value: value as u32 as i32, queued: info.si_code == libc::SI_QUEUE })
-    }
-}
-
-/// Sends a signal with a value.
-pub fn queue_signal(pid: i32, signal: i32, value: i32) -> io::Result<()> {
-    #[allow(clippy::cast_sign_loss)]
-    let value = libc::sigval { sival_ptr: value as u32 as usize as *mut libc::c_void };
-    // SAFETY: plain numbers; the value is never used as a pointer.
-    check(unsafe { libc::sigqueue(pid, signal, value) }).map(drop)
+    // SAFETY: both point to live storage; without a third argument nothing more is told.
+    let number = unsafe { libc::sigtimedwait(&raw const set.0, std::ptr::null_mut(), &raw const timeout) };
+    (number > 0).then_some(number)
 }
 
 /// Sends a signal; errors (the process has just ended) do not matter to any caller.
@@ -206,6 +191,16 @@ pub struct Streams<'a> {
     pub stdout: BorrowedFd<'a>,
     /// Standard error.
     pub stderr: BorrowedFd<'a>,
+    /// `cgroup.procs` of the cgroup that it is to be in, if not in this process's.
+    pub cgroup: Option<BorrowedFd<'a>>,
+}
+
+/// Why [`Spawner::spawn`] started nothing.
+pub enum SpawnError {
+    /// The kernel gave no process, or did not let it into its cgroup.
+    Process(io::Error),
+    /// The program could not be executed.
+    Exec(io::Error),
 }
 
 /// Starts processes: own process group, empty signal mask.
@@ -230,8 +225,12 @@ struct ChildPlan {
     argv: *const *mut c_char,
     envp: *const *mut c_char,
     streams: [c_int; 3],
+    /// -1 for none.
+    cgroup: c_int,
     mask: libc::sigset_t,
     error: c_int,
+    /// Whether `error` is that of `execve`.
+    is_exec_error: bool,
 }
 
 impl Spawner {
@@ -245,14 +244,14 @@ impl Spawner {
     /// Starts `program` with these arguments and environment.
     ///
     /// # Errors
-    /// The error of `clone` or `execve`.
+    /// See [`SpawnError`].
     pub fn spawn(
         &mut self,
         program: &CStr,
         arguments: &[&CStr],
         environment: &[&CStr],
         streams: &Streams<'_>,
-    ) -> io::Result<i32> {
+    ) -> Result<i32, SpawnError> {
         let argv = pointers(arguments);
         let envp = pointers(environment);
         let mut plan = ChildPlan {
@@ -260,8 +259,10 @@ impl Spawner {
             argv: argv.as_ptr(),
             envp: envp.as_ptr(),
             streams: [&streams.stdin, &streams.stdout, &streams.stderr].map(AsRawFd::as_raw_fd),
+            cgroup: streams.cgroup.map_or(-1, |cgroup| cgroup.as_raw_fd()),
             mask: SignalSet::of(&[]).0,
             error: 0,
+            is_exec_error: false,
         };
         // SAFETY: with CLONE_VFORK this process sleeps until the child has called execve or _exit,
         // so plan, argv, envp and stack outlive the child's use of them, and nothing else runs in
@@ -270,16 +271,20 @@ impl Spawner {
         let pid = unsafe {
             let top = self.stack.as_mut_ptr_range().end;
             let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-            check(libc::clone(child, top.cast(), flags, (&raw mut plan).cast()))?
+            check(libc::clone(child, top.cast(), flags, (&raw mut plan).cast()))
+                .map_err(SpawnError::Process)?
         };
-        // SAFETY: the child wrote it before it ended; the compiler must not assume the old value.
-        let error = unsafe { (&raw const plan.error).read_volatile() };
+        // SAFETY: the child wrote them before it ended; the compiler must not assume the old values.
+        let (error, is_exec_error) = unsafe {
+            ((&raw const plan.error).read_volatile(), (&raw const plan.is_exec_error).read_volatile())
+        };
         if error == 0 {
             return Ok(pid);
         }
         // SAFETY: plain numbers; the child has ended and is reaped here, not as a task.
         unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
-        Err(io::Error::from_raw_os_error(error))
+        let error = io::Error::from_raw_os_error(error);
+        Err(if is_exec_error { SpawnError::Exec(error) } else { SpawnError::Process(error) })
     }
 }
 
@@ -290,12 +295,16 @@ extern "C" fn child(plan: *mut libc::c_void) -> c_int {
     // system calls follow. errno is the parent's; it does not read it after clone has returned.
     unsafe {
         libc::setpgid(0, 0);
+        let is_in_cgroup = (*plan).cgroup < 0 || libc::write((*plan).cgroup, b"0".as_ptr().cast(), 1) == 1;
         for (target, stream) in (0..).zip((*plan).streams) {
             libc::dup2(stream, target);
         }
         libc::sigprocmask(libc::SIG_SETMASK, &raw const (*plan).mask, std::ptr::null_mut());
-        libc::execve((*plan).program, (*plan).argv.cast(), (*plan).envp.cast());
+        if is_in_cgroup {
+            libc::execve((*plan).program, (*plan).argv.cast(), (*plan).envp.cast());
+        }
         let error = std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
+        (&raw mut (*plan).is_exec_error).write_volatile(is_in_cgroup);
         (&raw mut (*plan).error).write_volatile(error);
         libc::_exit(127);
     }
@@ -347,6 +356,8 @@ pub unsafe trait Zeroed: Sync {}
 
 // SAFETY: a struct of atomic integers.
 unsafe impl Zeroed for crate::shared::SlotCell {}
+// SAFETY: a struct of atomic integers.
+unsafe impl Zeroed for crate::requests::Requests {}
 
 /// Takes ownership of standard input or output, replacing it by `/dev/null` for later children.
 pub fn take_standard_stream(number: i32) -> io::Result<OwnedFd> {

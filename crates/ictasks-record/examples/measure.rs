@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     run.sessions.push(Session::begin(0, Vec::new(), serde_json::Value::Null, "here"));
     let lock = RunLock::take(&run_dir, "here")?;
     let start = Instant::now();
-    let mut recorder = Recorder::start(RecorderOptions { lock, run })?;
+    let mut recorder = Recorder::start(RecorderOptions { lock, run, repair: None })?;
     println!("start {:.1} ms", start.elapsed().as_secs_f64() * 1e3);
 
     let before = cpu_s();

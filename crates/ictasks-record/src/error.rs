@@ -17,7 +17,10 @@ pub enum RecordError {
         source: std::io::Error,
     },
     /// There was no room (disk or quota); the reserve was given up so that the end can be written.
-    #[error("write `{}`, because the disk or the quota is full", path.display())]
+    #[error(
+        "write `{}`, because the disk or the quota is full; what was recorded is kept: free some space, then \
+         go on with `--resume`", path.display()
+    )]
     Full {
         /// The file that was being written.
         path: PathBuf,
@@ -52,6 +55,53 @@ pub enum RecordError {
         path: PathBuf,
         /// Host and process of the holder, as far as known.
         holder: String,
+    },
+    /// A newer version wrote the record.
+    #[error(
+        "read `{}`: it has format {found}, and this version of ictasks knows formats up to {}; use the \
+         version that wrote it, or a later one", path.display(), crate::FORMAT_VERSION
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// A coordinator elsewhere touched run.json a short while ago.
+    #[error(
+        "take `{}`: process {pid} on {host} was at work in it {age_s} s ago; if that is dead, it counts as \
+         dead in {left_s} s: try again then", path.display()
+    )]
+    Leased {
+        /// The run directory.
+        path: PathBuf,
+        /// Host of the coordinator.
+        host: String,
+        /// Its process.
+        pid: u32,
+        /// Seconds since it was seen last.
+        age_s: i64,
+        /// Seconds until it counts as dead.
+        left_s: i64,
+    },
+    /// Agents of a dead coordinator have not ended.
+    #[error(
+        "go on in `{}`: after {waited_s} s an agent of an earlier start is still ending its tasks ({agents}); \
+         end it, or try again later", path.display()
+    )]
+    AgentsAlive {
+        /// The run directory.
+        path: PathBuf,
+        /// Their logs.
+        agents: String,
+        /// How long they were waited for.
+        waited_s: u64,
+    },
+    /// There is no record.
+    #[error("find the record of a run in `{}`; name the run directory", path.display())]
+    NoRecord {
+        /// The directory.
+        path: PathBuf,
     },
     /// The recorder's thread is gone.
     #[error("reach the recorder, which has stopped")]

@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use ictasks_core::attempt::Attempt;
-use ictasks_core::column::{AsCell, Cell, Row};
-use ictasks_core::event::{EVENT_COLUMNS_FIRST, EVENT_COLUMNS_LAST, Event, EventBody};
+use ictasks_core::column::{AsCell, Cell, Row, Timestamp};
+use ictasks_core::event::{EVENT_COLUMNS_FIRST, EVENT_COLUMNS_LAST, Event, EventBody, EventKind};
 use ictasks_core::protocol::NodeInfo;
 
 use crate::schema::Table;
@@ -103,6 +103,26 @@ pub(crate) fn cells(event: &Event, take: &mut dyn FnMut(Cell<'_>)) {
         | EventBody::RunFinished { message } => row[at.message] = message.cell(),
     }
     row[at.session] = event.session.cell();
+    for cell in row {
+        take(cell);
+    }
+}
+
+/// The same for an event of an attempt whose cells are at hand, in the order of [`Attempt`].
+pub(crate) fn cells_of_attempt(
+    seq: i64,
+    at: Timestamp,
+    kind: EventKind,
+    attempt: &[Cell<'_>],
+    take: &mut dyn FnMut(Cell<'_>),
+) {
+    let mut row = [Cell::Null; WIDTH];
+    row[0] = seq.cell();
+    row[1] = at.cell();
+    row[2] = kind.cell();
+    for (place, cell) in POSITIONS.attempt.iter().zip(attempt) {
+        row[*place] = *cell;
+    }
     for cell in row {
         take(cell);
     }

@@ -77,7 +77,7 @@ impl Existing {
 }
 
 /// Whether there is more in the journal's directory than a lock.
-fn has_journal(run_dir: &Path) -> Result<bool, RecordError> {
+pub(crate) fn has_journal(run_dir: &Path) -> Result<bool, RecordError> {
     let directory = journal_dir(run_dir);
     let entries = match fs::read_dir(&directory) {
         Err(error) if is_absent(&error) => return Ok(false),

@@ -3,8 +3,10 @@
 //! - [`RunLock`]: the right to write into a run directory.
 //! - [`Existing`]: what an earlier run left there, and how to delete it.
 //! - [`Recorder`]: takes events and samples, keeps the journal, and at the end makes the tables.
+//! - [`Recovered`]: what an earlier run left, for a run that goes on.
 //! - [`RunFile`] is `run.json`.
 //! - [`read_journal`]: the rows of a run that is alive or was killed.
+//! - [`Watch`]: the state of a run, for those who look on.
 //! - [`Table`]: the tables and their columns.
 //!
 //! The format is described in this crate's README. Nothing here prints.
@@ -14,14 +16,19 @@ mod event_row;
 mod existing;
 mod files;
 mod journal;
+mod lease;
 mod lock;
 mod manifest;
+mod parquet_file;
+mod recorded;
 mod recorder;
+mod recovery;
 mod rows;
 mod schema;
 mod table_file;
 mod tables;
 mod time;
+mod watch;
 
 #[cfg(test)]
 mod readme;
@@ -30,11 +37,16 @@ mod specimen;
 
 pub use error::RecordError;
 pub use existing::{Deleted, Existing};
+#[doc(hidden)]
+pub use journal::read_live_part;
 pub use journal::{Damage, read_journal};
+pub use lease::wait_for_agents;
 pub use lock::RunLock;
 pub use manifest::{Host, OutcomeCounts, RunFile, RunState, Session, Totals};
 pub use recorder::{Finished, Recorder, RecorderOptions, RunEnd};
+pub use recovery::{Recovered, Repair};
 pub use schema::Table;
+pub use watch::{Failure, Life, RunningTask, Watch};
 
 /// Version of the record's format.
 pub const FORMAT_VERSION: u32 = 1;

@@ -1,16 +1,20 @@
 //! One writer a run directory: a lock on `journal/lock`.
 //!
 //! `flock` is let go by the kernel when its holder dies, whatever way, so a lock file that is
-//! left behind stops nobody. The file says who holds it.
+//! left behind stops nobody. The file says who holds it. Where there is no `flock`, or not
+//! across hosts, run.json is a lease ([`crate::lease`]).
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use ictasks_core::column::Timestamp;
+
 use crate::error::{AtPath, RecordError};
 use crate::files::remove_if_there;
 use crate::journal::journal_dir;
+use crate::lease;
 
 /// Name of the lock file in the journal's directory.
 pub(crate) const LOCK_FILE: &str = "lock";
@@ -20,6 +24,7 @@ pub(crate) const LOCK_FILE: &str = "lock";
 pub struct RunLock {
     run_dir: PathBuf,
     file: File,
+    taken_over: Option<String>,
 }
 
 impl RunLock {
@@ -27,7 +32,8 @@ impl RunLock {
     ///
     /// # Errors
     /// [`RecordError::Locked`] with host and process of the holder if another process has it;
-    /// [`RecordError::File`] if the file cannot be made.
+    /// [`RecordError::Leased`] if a coordinator elsewhere may be alive; [`RecordError::File`] if the
+    /// file cannot be made.
     pub fn take(run_dir: &Path, host: &str) -> Result<Self, RecordError> {
         let directory = journal_dir(run_dir);
         let path = directory.join(LOCK_FILE);
@@ -39,19 +45,27 @@ impl RunLock {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                 opened => opened.at("open", &path)?,
             };
-            match file.try_lock() {
-                Ok(()) => {}
+            let is_locked = match file.try_lock() {
+                Ok(()) => true,
                 Err(TryLockError::WouldBlock) => return Err(refusal(run_dir, &mut file)),
+                Err(TryLockError::Error(error)) if is_unsupported(&error) => false,
                 Err(TryLockError::Error(error)) => return Err(error).at("lock", &path),
-            }
+            };
             if !is_at(&file, &path) {
                 continue; // The holder before removed the file before we had the lock.
             }
+            let taken_over = lease::check(run_dir, host, is_locked, Timestamp::now())?;
             file.set_len(0).at("write", &path)?;
             file.rewind().at("write", &path)?;
             writeln!(file, "process {} on {host}", std::process::id()).at("write", &path)?;
-            return Ok(Self { run_dir: run_dir.to_path_buf(), file });
+            return Ok(Self { run_dir: run_dir.to_path_buf(), file, taken_over });
         }
+    }
+
+    /// For people: whose run, not ended and seen last long ago, this goes on with, if it is
+    /// another host's or if there is no lock to tell that it is dead.
+    pub fn taken_over(&self) -> Option<&str> {
+        self.taken_over.as_deref()
     }
 
     /// The run directory that the lock is for.
@@ -70,6 +84,11 @@ impl Drop for RunLock {
             let _ = fs::remove_dir(&directory);
         }
     }
+}
+
+/// Whether the file system has no locks (`ENOLCK`, `EOPNOTSUPP`, `ENOSYS`).
+pub(crate) fn is_unsupported(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::Unsupported || matches!(error.raw_os_error(), Some(37 | 38 | 95))
 }
 
 /// Whether the open file is still the one of that name.

@@ -95,6 +95,11 @@ impl OutcomeCounts {
         self.0[outcome as usize] += 1;
     }
 
+    /// Counts one less.
+    pub(crate) const fn remove(&mut self, outcome: Outcome) {
+        self.0[outcome as usize] -= 1;
+    }
+
     /// All outcomes together.
     pub fn sum(&self) -> i64 {
         self.0.iter().sum()
@@ -135,10 +140,10 @@ pub struct Session {
     pub plan: Value,
     /// The directory that the command was given in.
     pub submit_dir: PathBuf,
-    /// Host of the coordinator.
-    pub host: String,
-    /// Process id of the coordinator.
-    pub pid: u32,
+    /// Host of the coordinator; null if run.json was lost and made anew.
+    pub host: Option<String>,
+    /// Process id of the coordinator; null as before.
+    pub pid: Option<u32>,
     /// The nodes that joined.
     pub hosts: Vec<Host>,
     /// When it began.
@@ -223,14 +228,24 @@ impl RunFile {
     /// Reads the file of a run directory; `None` if there is none.
     ///
     /// # Errors
-    /// If it cannot be read or understood.
+    /// If it cannot be read or understood; [`RecordError::Newer`] if a newer version wrote it.
     pub fn read(run_dir: &Path) -> Result<Option<Self>, RecordError> {
         let path = run_dir.join(RUN_FILE);
         let bytes = match std::fs::read(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             bytes => bytes.at("read", &path)?,
         };
-        match serde_json::from_slice(&bytes) {
+        // A crash may leave zeros behind the true end.
+        let length = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let document: Value = match serde_json::from_slice(&bytes[..length]) {
+            Ok(document) => document,
+            Err(source) => return Err(RecordError::Manifest { path, source }),
+        };
+        let found = document.get("format_version").and_then(Value::as_u64);
+        if let Some(found) = found.filter(|found| *found > FORMAT_VERSION.into()) {
+            return Err(RecordError::Newer { path, found: u32::try_from(found).unwrap_or(u32::MAX) });
+        }
+        match serde_json::from_value(document) {
             Ok(run) => Ok(Some(run)),
             Err(source) => Err(RecordError::Manifest { path, source }),
         }
@@ -263,8 +278,8 @@ impl Session {
             arguments,
             plan,
             submit_dir: PathBuf::new(),
-            host: host.to_owned(),
-            pid: std::process::id(),
+            host: Some(host.to_owned()),
+            pid: Some(std::process::id()),
             hosts: Vec::new(),
             began_at: Timestamp::now(),
             ended_at: None,

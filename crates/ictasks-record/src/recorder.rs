@@ -15,6 +15,7 @@ use ictasks_core::sample::Sample;
 use crate::error::{AtPath, RecordError};
 use crate::lock::RunLock;
 use crate::manifest::{RunFile, RunState, Totals};
+use crate::recovery::Repair;
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,9 @@ pub struct RecorderOptions {
     pub lock: RunLock,
     /// run.json as it is to be at the beginning, the new session last.
     pub run: RunFile,
+    /// In a run that goes on: what is to be done first ([`crate::Recovered::repair`]). Events of
+    /// the new session begin at [`crate::Recovered::next_seq`].
+    pub repair: Option<Repair>,
 }
 
 /// How a run ended, for run.json.
@@ -100,7 +104,7 @@ impl Recorder {
         let run_dir: PathBuf = options.lock.run_dir().to_path_buf();
         let (sender, receiver): (_, Receiver<Message>) = sync_channel(CHANNEL_MESSAGES);
         let trouble = Trouble::default();
-        let recorder = RecorderThread::new(options.lock, options.run, trouble.clone())?;
+        let recorder = RecorderThread::new(options, trouble.clone())?;
         let thread = std::thread::Builder::new()
             .name("recorder".to_owned())
             .spawn(move || recorder.run(&receiver))

@@ -159,7 +159,7 @@ pub(crate) fn run_file() -> RunFile {
 
 pub(crate) fn recorder(run_dir: &Path) -> Recorder {
     let lock = RunLock::take(run_dir, "c17").unwrap();
-    Recorder::start(RecorderOptions { lock, run: run_file() }).unwrap()
+    Recorder::start(RecorderOptions { lock, run: run_file(), repair: None }).unwrap()
 }
 
 pub(crate) fn end() -> RunEnd {

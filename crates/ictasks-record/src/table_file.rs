@@ -30,6 +30,8 @@ pub(crate) struct FileFacts {
     pub(crate) run_id: String,
     /// The last event that the file covers, where that is known.
     pub(crate) last_seq: Option<i64>,
+    /// The last part of the journal that the file covers, of samples.
+    pub(crate) last_part: Option<u32>,
 }
 
 impl FileFacts {
@@ -41,6 +43,7 @@ impl FileFacts {
             pair("run_id", self.run_id.clone()),
         ];
         pairs.extend(self.last_seq.map(|seq| pair("last_seq", seq.to_string())));
+        pairs.extend(self.last_part.map(|part| pair("last_part", part.to_string())));
         pairs
     }
 }

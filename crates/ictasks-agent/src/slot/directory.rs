@@ -1,21 +1,20 @@
 //! A task's directory and the files that the farm keeps in it.
 //!
-//! The only module that knows where a task's files lie.
+//! With [`super::draft`] and [`super::output_file`] the only module that knows where a task's files lie.
 
-use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use ictasks_core::layout::{self, RESULTS_FILE, TASK_FILE};
-use ictasks_core::protocol::Setup;
-use rustix::fs::{
-    AtFlags, Mode, OFlags, RenameFlags, fstat, ftruncate, linkat, mkdirat, openat, renameat, renameat_with,
-    unlinkat,
-};
+use ictasks_core::layout::{self, GPU_IDS_FILE, RESULTS_FILE, TASK_FILE};
+use ictasks_core::protocol::{Setup, TaskOrder};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, mkdirat, openat, renameat, renameat_with, unlinkat};
 use rustix::io::Errno;
 
+use super::draft::Draft;
+use super::output_file::OutputFile;
 use crate::process_table::OwnIo;
+use crate::trouble::remedy;
 
 const TASK_FILE_NEW: &str = ".task.json.new";
 const FILE_MODE: Mode = Mode::from_bits_truncate(0o666);
@@ -23,7 +22,7 @@ const DIRECTORY_MODE: Mode = Mode::from_bits_truncate(0o777);
 
 /// The farm's own trouble with a task's directory.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to {action} for `{}`: {source}", path.display())]
+#[error("failed to {action} for `{}`: {source}{}", path.display(), remedy(source))]
 pub struct DirectoryError {
     action: &'static str,
     path: PathBuf,
@@ -32,11 +31,12 @@ pub struct DirectoryError {
 
 /// The directory of one attempt, and its open output files.
 pub struct TaskDirectory {
+    name: String,
     path: PathBuf,
     descriptor: OwnedFd,
-    stdout: OwnedFd,
+    stdout: OutputFile,
     /// `None` where both streams go to one file.
-    stderr: Option<OwnedFd>,
+    stderr: Option<OutputFile>,
     /// What lay there as `result.json` before this attempt, if anything.
     old_results: Option<FileIdentity>,
 }
@@ -51,9 +51,10 @@ struct FileIdentity {
 }
 
 impl TaskDirectory {
-    /// Makes the directory (one that is there already is used) and its output files.
-    pub fn create(run_dir: &OwnedFd, setup: &Setup, task_id: &str) -> Result<Self, DirectoryError> {
-        let name = layout::task_directory(task_id);
+    /// Makes the directory and its output files. A directory that is there already is used; what an
+    /// earlier attempt left in it is set aside.
+    pub fn create(run_dir: &OwnedFd, setup: &Setup, order: &TaskOrder) -> Result<Self, DirectoryError> {
+        let name = layout::task_directory(&order.task_id);
         let path = setup.run_dir.join(&name);
         let error =
             |action, source: Errno| DirectoryError { action, path: path.clone(), source: source.into() };
@@ -65,14 +66,25 @@ impl TaskDirectory {
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
         let descriptor = openat(run_dir, &name, flags, Mode::empty())
             .map_err(|source| error("open the directory", source))?;
-        let open = |name: &str| {
-            open_output(descriptor.as_fd(), name).map_err(|source| error("make the output files", source))
-        };
-        let stdout = open(&setup.stdout_filename)?;
+        if !is_new && order.attempt > 1 {
+            set_aside(descriptor.as_fd(), setup, order.attempt - 1)
+                .map_err(|source| error("set the files of the earlier attempt aside", source))?;
+        }
         let one_file = setup.stdout_filename == setup.stderr_filename;
-        let stderr = if one_file { None } else { Some(open(&setup.stderr_filename)?) };
+        let limits = setup.max_output;
+        let stdout_limit = if one_file {
+            limits.stdout_bytes.into_iter().chain(limits.stderr_bytes).min()
+        } else {
+            limits.stdout_bytes
+        };
+        let open = |name: &str, limit| {
+            OutputFile::create(descriptor.as_fd(), name, limit)
+                .map_err(|source| error("make the output files", source))
+        };
+        let stdout = open(&setup.stdout_filename, stdout_limit)?;
+        let stderr = if one_file { None } else { Some(open(&setup.stderr_filename, limits.stderr_bytes)?) };
         let old_results = if is_new { None } else { identity(descriptor.as_fd(), RESULTS_FILE) };
-        Ok(Self { path, descriptor, stdout, stderr, old_results })
+        Ok(Self { name, path, descriptor, stdout, stderr, old_results })
     }
 
     /// Its absolute path.
@@ -80,14 +92,19 @@ impl TaskDirectory {
         &self.path
     }
 
-    /// Where standard output goes.
-    pub fn stdout(&self) -> BorrowedFd<'_> {
-        self.stdout.as_fd()
+    /// The open directory.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
     }
 
-    /// Where standard error goes.
-    pub fn stderr(&self) -> BorrowedFd<'_> {
-        self.stderr.as_ref().unwrap_or(&self.stdout).as_fd()
+    /// Where standard output goes.
+    pub fn stdout(&self) -> &OutputFile {
+        &self.stdout
+    }
+
+    /// Where standard error goes; `None` where it is the same file as standard output.
+    pub fn stderr(&self) -> Option<&OutputFile> {
+        self.stderr.as_ref()
     }
 
     /// Makes it the current directory.
@@ -101,16 +118,10 @@ impl TaskDirectory {
         DirectoryError { action, path: self.path.clone(), source }
     }
 
-    /// Writes the first `task.json` of an attempt, before its process starts.
-    ///
-    /// It is a link to the slot's [`Draft`]; [`TaskDirectory::replace_task_file`] puts a file of
-    /// its own in its place. So each task makes one inode for `task.json` and deletes none, and
-    /// deleting is dear: ext4 searches around freshly deleted inodes for seconds.
+    /// Writes the first `task.json` of an attempt, before its process starts: a link to the slot's
+    /// [`Draft`]. [`TaskDirectory::replace_task_file`] puts a file of its own in its place.
     pub fn draft_task_file(&self, draft: &Draft, json: &[u8]) -> Result<(), DirectoryError> {
-        let linked = draft.write(json).and_then(|()| {
-            linkat(&draft.journal, draft.name.as_str(), &self.descriptor, TASK_FILE, AtFlags::empty())
-        });
-        match linked {
+        match draft.link(json, self.descriptor.as_fd(), TASK_FILE) {
             Ok(()) => Ok(()),
             // A file of an earlier attempt is there, or the file system has no links.
             Err(_) => self.replace_task_file(json, &mut OwnIo::default()),
@@ -137,7 +148,14 @@ impl TaskDirectory {
         };
         let mut rest = json;
         while !rest.is_empty() {
-            let written = rustix::io::write(&file, rest)?;
+            let written = match rustix::io::write(&file, rest) {
+                Ok(written) => written,
+                Err(error) => {
+                    // Half a document is of no use, and its room may be wanted.
+                    let _ = unlinkat(directory, TASK_FILE_NEW, AtFlags::empty());
+                    return Err(error);
+                }
+            };
             own_io.write_calls += 1;
             own_io.written_bytes += i64::try_from(written).unwrap_or(0);
             rest = &rest[written..];
@@ -149,36 +167,23 @@ impl TaskDirectory {
         }
     }
 
-    /// Writes a small file of the farm's; one that is there belongs to an earlier attempt and makes room.
-    pub fn write(&self, name: &str, content: &[u8]) -> Result<(), DirectoryError> {
-        let written = open_output(self.descriptor.as_fd(), name).and_then(|file| {
-            let mut rest = content;
+    /// Writes `gpu_ids.txt`; one that is there is of an attempt that was given up before it began.
+    pub fn write_gpu_ids(&self, text: &str) -> Result<(), DirectoryError> {
+        let directory = self.descriptor.as_fd();
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let open = || openat(directory, GPU_IDS_FILE, flags, FILE_MODE);
+        let opened = match open() {
+            Err(Errno::EXIST) => unlinkat(directory, GPU_IDS_FILE, AtFlags::empty()).and_then(|()| open()),
+            other => other,
+        };
+        let written = opened.and_then(|file| {
+            let mut rest = text.as_bytes();
             while !rest.is_empty() {
                 rest = &rest[rustix::io::write(&file, rest)?..];
             }
             Ok(())
         });
-        written.map_err(|source| self.error("write a file", source.into()))
-    }
-
-    /// Size of the standard output file.
-    pub fn stdout_bytes(&self) -> Option<i64> {
-        size(&self.stdout)
-    }
-
-    /// Size of the standard error file; `None` where it is the same file as standard output.
-    pub fn stderr_bytes(&self) -> Option<i64> {
-        size(self.stderr.as_ref()?)
-    }
-
-    /// The last bytes of standard output, as text.
-    pub fn stdout_tail(&self, bytes: usize) -> Option<String> {
-        tail(&self.stdout, bytes)
-    }
-
-    /// The last bytes of standard error, as text.
-    pub fn stderr_tail(&self, bytes: usize) -> Option<String> {
-        tail(self.stderr.as_ref()?, bytes)
+        written.map_err(|source| self.error("write gpu_ids.txt", source.into()))
     }
 
     /// The `result.json` that this attempt wrote, if it is a regular file of at most `limit` bytes.
@@ -195,70 +200,54 @@ impl TaskDirectory {
         bytes.truncate(read);
         Some(bytes)
     }
+
+    /// Removes what the farm wrote for this attempt and those before it, and the directory if nothing
+    /// else is in it.
+    pub fn remove_files(self, run_dir: &OwnedFd, setup: &Setup, attempt: i32) {
+        let Self { name, descriptor, stdout, stderr, .. } = self;
+        // Removed while it is open, a file on NFS leaves another behind.
+        drop((stdout, stderr));
+        let suffixes = (1..attempt).map(layout::attempt_suffix).chain([String::new()]);
+        for suffix in suffixes {
+            for file in own_files(setup) {
+                // What is not there need not be removed; a directory of that name is the task's.
+                let _ = unlinkat(&descriptor, format!("{file}{suffix}"), AtFlags::empty());
+            }
+        }
+        let _ = unlinkat(run_dir, name, AtFlags::REMOVEDIR);
+    }
 }
 
-/// A slot's file in the journal, to which the first `task.json` of each task is a link.
-///
-/// It is overwritten only while no task links to it. Its length never shrinks: a shorter document
-/// is filled up with line feeds, which JSON ignores.
-pub struct Draft {
-    journal: OwnedFd,
-    name: String,
-    file: OwnedFd,
-    length: Cell<usize>,
+/// The files that the farm writes in a task's directory.
+fn own_files(setup: &Setup) -> [&str; 4] {
+    [TASK_FILE, &setup.stdout_filename, &setup.stderr_filename, GPU_IDS_FILE]
 }
 
-impl Draft {
-    /// Makes the file of worker `worker_id` of host `host_id`.
-    pub fn create(run_dir: &OwnedFd, host_id: i32, worker_id: i32) -> Result<Self, Errno> {
-        let journal = openat(run_dir, layout::JOURNAL, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        let name = layout::slot_draft(host_id, worker_id);
-        // What a killed slot left may still be the `task.json` of its last task: never written again.
-        match unlinkat(&journal, name.as_str(), AtFlags::empty()) {
+/// Renames the files of an earlier attempt.
+fn set_aside(directory: BorrowedFd<'_>, setup: &Setup, earlier: i32) -> Result<(), Errno> {
+    let suffix = layout::attempt_suffix(earlier);
+    for file in own_files(setup).into_iter().chain([RESULTS_FILE]) {
+        let aside = format!("{file}{suffix}");
+        match renameat_with(directory, file, directory, &aside, RenameFlags::NOREPLACE) {
             Ok(()) | Err(Errno::NOENT) => {}
+            // They are set aside already, by an attempt that was given up before it began.
+            Err(Errno::EXIST) => {}
+            Err(Errno::INVAL | Errno::NOSYS) => rename_to_free_name(directory, file, &aside)?,
             Err(error) => return Err(error),
         }
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        let file = openat(&journal, name.as_str(), flags, FILE_MODE)?;
-        Ok(Self { journal, name, file, length: Cell::new(0) })
     }
-
-    fn write(&self, json: &[u8]) -> Result<(), Errno> {
-        let stat = fstat(&self.file)?;
-        if stat.st_nlink != 1 {
-            // It is still some task's `task.json`, for instance since the disk was full at its end.
-            return Err(Errno::MLINK);
-        }
-        if usize::try_from(stat.st_size).is_ok_and(|size| size > self.length.get()) {
-            // A task wrote into it.
-            ftruncate(&self.file, self.length.get() as u64)?;
-        }
-        let mut bytes = json.to_vec();
-        bytes.resize(json.len().max(self.length.get()), b'\n');
-        let mut written = 0;
-        while written < bytes.len() {
-            written += rustix::io::pwrite(&self.file, &bytes[written..], written as u64)?;
-        }
-        self.length.set(bytes.len());
-        Ok(())
-    }
-
-    /// Removes it, when no more tasks come.
-    pub fn remove(&self) {
-        // The recorder removes what is left in the journal.
-        let _ = unlinkat(&self.journal, self.name.as_str(), AtFlags::empty());
-    }
+    Ok(())
 }
 
-/// Opens a fresh output file; one that is there belongs to an earlier attempt and makes room.
-fn open_output(directory: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::APPEND | OFlags::CLOEXEC;
-    match openat(directory, name, flags, FILE_MODE) {
-        Err(Errno::EXIST) => {
-            unlinkat(directory, name, AtFlags::empty())?;
-            openat(directory, name, flags, FILE_MODE)
-        }
-        other => other,
+/// For file systems that cannot rename to a free name only.
+fn rename_to_free_name(directory: BorrowedFd<'_>, from: &str, to: &str) -> Result<(), Errno> {
+    match rustix::fs::statat(directory, to, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => Ok(()),
+        Err(Errno::NOENT) => match renameat(directory, from, directory, to) {
+            Err(Errno::NOENT) => Ok(()),
+            other => other,
+        },
+        Err(error) => Err(error),
     }
 }
 
@@ -273,63 +262,70 @@ fn identity(directory: BorrowedFd<'_>, name: &str) -> Option<FileIdentity> {
     })
 }
 
-fn size(file: &OwnedFd) -> Option<i64> {
-    fstat(file).ok().map(|stat| stat.st_size)
-}
-
-fn tail(file: &OwnedFd, bytes: usize) -> Option<String> {
-    let length = u64::try_from(size(file)?).ok()?;
-    let start = length.saturating_sub(bytes as u64);
-    let mut buffer = vec![0; bytes];
-    let mut filled = 0;
-    while filled < bytes {
-        match rustix::io::pread(file, &mut buffer[filled..], start + filled as u64) {
-            Ok(0) | Err(_) => break,
-            Ok(count) => filled += count,
-        }
-    }
-    let mut text = &buffer[..filled];
-    if start > 0 {
-        // The first character may be cut in half.
-        let cut = text.iter().take(3).take_while(|byte| (0x80..0xC0).contains(*byte)).count();
-        text = &text[cut..];
-    }
-    Some(String::from_utf8_lossy(text).into_owned())
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::collections::BTreeSet;
+    use std::fs;
 
     use super::*;
+    use crate::specimen;
 
-    fn draft(run_dir: &Path) -> Draft {
-        std::fs::create_dir(run_dir.join(layout::JOURNAL)).unwrap();
-        let run_dir = rustix::fs::open(run_dir, OFlags::DIRECTORY, Mode::empty()).unwrap();
-        Draft::create(&run_dir, 0, 0).unwrap()
+    fn names(directory: &Path) -> BTreeSet<String> {
+        let entries = fs::read_dir(directory).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    fn create(run_dir: &Path, attempt: i32) -> TaskDirectory {
+        let setup = specimen::setup(run_dir);
+        let open = rustix::fs::open(run_dir, OFlags::DIRECTORY, Mode::empty()).unwrap();
+        TaskDirectory::create(&open, &setup, &TaskOrder { attempt, ..specimen::order("true") }).unwrap()
     }
 
     #[test]
-    fn a_draft_is_one_document_whatever_was_in_it() {
+    fn the_files_of_an_earlier_attempt_are_set_aside_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
-        let draft = draft(dir.path());
-        let path = dir.path().join(layout::JOURNAL).join(&draft.name);
-        draft.write(b"{\"id\": \"long\"}").unwrap();
-        let mut by_a_task = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
-        by_a_task.write_all(b"its own words").unwrap();
-        draft.write(b"{}").unwrap();
-        let document: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        assert_eq!(document, serde_json::json!({}));
+        let task = dir.path().join("task_0");
+        let first = create(dir.path(), 1);
+        first.replace_task_file(b"{}", &mut OwnIo::default()).unwrap();
+        fs::write(task.join("result.json"), "{\"a\":1}").unwrap();
+        fs::write(task.join("checkpoint"), "mine").unwrap();
+        assert!(first.results(100).is_some());
+        let second = create(dir.path(), 2);
+        assert_eq!(second.results(100), None);
+        let set_aside = ["result.json", "stderr.txt", "stdout.txt", "task.json"];
+        let mut expected: BTreeSet<String> = set_aside.map(|name| format!("{name}.attempt-1")).into();
+        expected.extend(["checkpoint", "stderr.txt", "stdout.txt"].map(str::to_owned));
+        assert_eq!(names(&task), expected);
+        // Given up before it began, and tried again: the files of the first attempt stay.
+        fs::write(task.join("stdout.txt.attempt-1"), "first").unwrap();
+        create(dir.path(), 2);
+        assert_eq!(names(&task), expected);
+        assert_eq!(fs::read(task.join("stdout.txt.attempt-1")).unwrap(), b"first");
     }
 
     #[test]
-    fn a_draft_that_is_still_a_tasks_file_is_not_overwritten() {
+    fn results_that_lay_there_before_a_first_attempt_do_not_count() {
         let dir = tempfile::tempdir().unwrap();
-        let draft = draft(dir.path());
-        let task_file = dir.path().join("task.json");
-        draft.write(b"{}").unwrap();
-        std::fs::hard_link(dir.path().join(layout::JOURNAL).join(&draft.name), &task_file).unwrap();
-        assert_eq!(draft.write(b"[]"), Err(Errno::MLINK));
-        assert_eq!(std::fs::read(&task_file).unwrap(), b"{}");
+        let task = dir.path().join("task_0");
+        fs::create_dir(&task).unwrap();
+        fs::write(task.join("result.json"), "{\"a\":1}").unwrap();
+        let directory = create(dir.path(), 1);
+        assert_eq!(directory.results(100), None);
+        fs::write(task.join("result.json"), "{\"a\":22}").unwrap();
+        assert!(directory.results(100).is_some());
+    }
+
+    #[test]
+    fn what_the_farm_wrote_can_be_removed_with_the_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let setup = specimen::setup(dir.path());
+        let run_dir = rustix::fs::open(dir.path(), OFlags::DIRECTORY, Mode::empty()).unwrap();
+        create(dir.path(), 1).replace_task_file(b"{}", &mut OwnIo::default()).unwrap();
+        create(dir.path(), 2).remove_files(&run_dir, &setup, 2);
+        assert!(names(dir.path()).is_empty());
+        fs::create_dir(dir.path().join("task_0")).unwrap();
+        fs::write(dir.path().join("task_0/result.h5"), "mine").unwrap();
+        create(dir.path(), 1).remove_files(&run_dir, &setup, 1);
+        assert_eq!(names(&dir.path().join("task_0")), BTreeSet::from(["result.h5".to_owned()]));
     }
 }

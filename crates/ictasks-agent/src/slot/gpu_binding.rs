@@ -34,15 +34,12 @@ pub fn bind(values: &mut BTreeMap<Vec<u8>, Vec<u8>>, setup: &Setup, worker: &Wor
 
 /// Says why, where a task under a mask failed and its output says that it asked for a device by a
 /// number that it cannot see. That is no more than probable: the text is the task's own.
-pub fn explain(ended: &mut TaskEnded, binding: GpuBinding, is_masked: bool) {
+pub fn explain(ended: &mut TaskEnded, binding: GpuBinding, is_masked: impl FnOnce() -> bool) {
     let failed = matches!(ended.outcome, Outcome::Failed | Outcome::Signaled);
     // Both streams may go to one file, which counts as standard output.
     let errors = ended.stderr_tail.as_ref().or(ended.stdout_tail.as_ref());
-    if !is_masked
-        || !failed
-        || ended.cause.is_some()
-        || !errors.is_some_and(|text| text.contains(NO_SUCH_DEVICE))
-    {
+    let says_so = errors.is_some_and(|text| text.contains(NO_SUCH_DEVICE));
+    if !failed || ended.cause.is_some() || !says_so || !is_masked() {
         return;
     }
     ended.cause = Some(Cause::GpuMasked);
@@ -75,11 +72,11 @@ mod tests {
     #[test]
     fn a_masked_device_is_a_probable_cause() {
         let mut ended = failed(TEXT);
-        explain(&mut ended, GpuBinding::VisibleDevices, true);
+        explain(&mut ended, GpuBinding::VisibleDevices, || true);
         assert_eq!((ended.cause, ended.cause_evidence), (Some(Cause::GpuMasked), Some(Evidence::Probable)));
         assert!(ended.error.unwrap().contains("`gpu_binding: file`"));
         let mut ended = failed(TEXT);
-        explain(&mut ended, GpuBinding::File, true);
+        explain(&mut ended, GpuBinding::File, || true);
         assert!(ended.error.unwrap().contains("`gpu_binding: visible_devices`"));
     }
 
@@ -90,7 +87,7 @@ mod tests {
         cases[3].cause = Some(Cause::Interrupted);
         let before = cases.clone();
         for (index, ended) in cases.iter_mut().enumerate() {
-            explain(ended, GpuBinding::VisibleDevices, index > 0);
+            explain(ended, GpuBinding::VisibleDevices, || index > 0);
         }
         assert_eq!(cases, before);
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::{CString, OsStr};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,7 @@ use rustix::fs::{Access, Mode, OFlags};
 
 use super::directory::TaskDirectory;
 use super::environment::Variables;
+use crate::memory::oom_score::OomScore;
 use crate::sys::{self, Spawner, Streams};
 
 /// Starts the processes of one slot.
@@ -21,6 +22,7 @@ pub struct Launcher {
     spawner: Spawner,
     null: OwnedFd,
     found: Found,
+    oom_score: OomScore,
 }
 
 /// Where programs were found, as a shell remembers it: by name, for one value of `PATH`.
@@ -54,7 +56,8 @@ impl Launcher {
     /// Prepares what all starts have in common.
     pub fn new() -> io::Result<Self> {
         let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(Self { spawner: Spawner::new(), null, found: Found::default() })
+        let oom_score = OomScore::open();
+        Ok(Self { spawner: Spawner::new(), null, found: Found::default(), oom_score })
     }
 
     /// Starts the task's command in the current directory.
@@ -84,14 +87,19 @@ impl Launcher {
         let arguments: Vec<_> = words.iter().map(CString::as_c_str).collect();
         let streams = Streams {
             stdin: self.null.as_fd(),
-            stdout: task.directory.stdout(),
-            stderr: task.directory.stderr(),
+            stdout: task.directory.stdout().as_fd(),
+            stderr: task.directory.stderr().unwrap_or(task.directory.stdout()).as_fd(),
+            cgroup: task.cgroup,
         };
         let environment = task.variables.pairs();
         let (at, monotonic_ns) = (Timestamp::now(), sys::monotonic_ns());
-        match self.spawner.spawn(&program, &arguments, &environment, &streams) {
+        self.oom_score.raise();
+        let spawned = self.spawner.spawn(&program, &arguments, &environment, &streams);
+        self.oom_score.lower();
+        match spawned {
             Ok(pid) => Ok(Started { pid, at, monotonic_ns }),
-            Err(error) => {
+            Err(sys::SpawnError::Process(error)) => Err(SpawnError::Process(error)),
+            Err(sys::SpawnError::Exec(error)) => {
                 // It may have moved since it was found.
                 self.found.programs.remove(name);
                 Err(SpawnError::Exec(error))
@@ -147,6 +155,7 @@ enum SpawnError {
     NotFound,
     NotExecutable(PathBuf),
     ZeroByte,
+    Process(io::Error),
     Exec(io::Error),
 }
 
@@ -160,6 +169,8 @@ pub struct Starting<'a> {
     pub variables: &'a Variables<'a>,
     /// Where its output goes.
     pub directory: &'a TaskDirectory,
+    /// `cgroup.procs` of the cgroup that it is to be in, if not in the slot's.
+    pub cgroup: Option<BorrowedFd<'a>>,
 }
 
 impl Starting<'_> {
@@ -169,6 +180,7 @@ impl Starting<'_> {
             SpawnError::ZeroByte => "the command holds a zero byte, which no program can be given".to_owned(),
             SpawnError::NotExecutable(path) => format!("`{}` is not executable: chmod +x it", path.display()),
             SpawnError::NotFound => format!("`{program}` was not found in PATH{}", self.correction(program)),
+            SpawnError::Process(error) => return LaunchError::Farm(error),
             SpawnError::Exec(error) => match error.raw_os_error() {
                 Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE) => {
                     return LaunchError::Farm(error);

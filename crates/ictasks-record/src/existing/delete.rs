@@ -7,9 +7,10 @@ use arrow::array::{AsArray, RecordBatch};
 
 use super::{both_names, for_each_task_dir, is_absent, record_files};
 use crate::error::{AtPath, RecordError};
-use crate::journal::{journal_dir, read_finished, read_journal};
+use crate::journal::{journal_dir, read_journal};
 use crate::lock::LOCK_FILE;
 use crate::manifest::RunFile;
+use crate::parquet_file::{Opened, ParquetFile};
 use crate::schema::Table;
 
 /// What a deletion removed.
@@ -53,11 +54,14 @@ pub(super) fn delete(run_dir: &Path, run: Option<&RunFile>) -> Result<Deleted, R
             Ok(())
         };
         // A table that cannot be read names no tasks; then their directories do.
-        let read = read_finished(&tasks, Some(&["task_id"]), &mut of_batch);
-        if matches!(read, Err(RecordError::Table { .. } | RecordError::Rows(_))) {
+        let damage = match ParquetFile::open(&tasks)? {
+            Opened::Whole(file) => file.read(Table::Tasks.columns(), Some(&["task_id"]), &mut of_batch)?,
+            Opened::Damaged(damage) => Some(damage),
+            Opened::Absent => None,
+        };
+        if damage.is_some() {
             delete_all_tasks(run_dir, &names, &mut deleted)?;
         } else {
-            read?;
             read_journal(run_dir, Table::Events, Some(&["task_id"]), &mut of_batch)?;
         }
     } else {

@@ -8,9 +8,10 @@ use arrow::array::RecordBatch;
 use arrow::ipc::writer::StreamWriter;
 use ictasks_core::column::Cell;
 
-use super::{part_path, parts, stream};
+use super::{journal_dir, part_path, parts, stream};
 use crate::error::{AtPath, RecordError};
 use crate::files::{Reserve, ReservedWriter, put_in_place, sync_directory};
+use crate::parquet_file::{Opened, ParquetFile};
 use crate::rows::RowBuilder;
 use crate::schema::{Table, part_schema};
 use crate::table_file::{FileFacts, TableFile};
@@ -19,8 +20,8 @@ use crate::table_file::{FileFacts, TableFile};
 pub(crate) const BATCH_ROWS: usize = 2048;
 
 /// Rows after which a part is finished. Small enough for the conversion to stay below the
-/// channel's patience, large enough for Parquet to pay.
-const PART_ROWS: usize = 8192;
+/// channel's patience, large enough for Parquet to pay. Tests want several in a short run.
+const PART_ROWS: usize = if cfg!(test) { 256 } else { 8192 };
 
 /// The growing end of one table of the journal.
 pub(crate) struct LiveTable {
@@ -43,17 +44,23 @@ struct LivePart {
 }
 
 impl LiveTable {
-    /// Goes on after the parts that are there.
+    /// Goes on after the parts that are there, and after those that the table holds.
     pub(crate) fn new(
-        directory: &Path,
+        run_dir: &Path,
         table: Table,
         facts: FileFacts,
         reserve: &Reserve,
     ) -> Result<Self, RecordError> {
-        let last = parts(directory, table)?.last().map(|part| part.number);
+        let directory = journal_dir(run_dir);
+        let in_journal = parts(&directory, table)?.last().map(|part| part.number);
+        let in_table = match ParquetFile::open(&run_dir.join(table.file_name()))? {
+            Opened::Whole(file) => file.last_part,
+            Opened::Absent | Opened::Damaged(_) => None,
+        };
+        let last = in_journal.max(in_table);
         Ok(Self {
             table,
-            directory: directory.to_path_buf(),
+            directory,
             facts,
             reserve: reserve.clone(),
             rows: RowBuilder::new(table.columns()),

@@ -4,25 +4,20 @@
 //! Arrow IPC stream that grows by a batch at least every 50 ms. `samples-*` likewise.
 //! [`live`] writes and finishes parts, [`stream`] reads a live part up to its first damage.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
-use arrow::datatypes::Schema;
 use ictasks_core::layout;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::error::{AtPath, RecordError};
-use crate::schema::{Table, part_schema};
+use crate::parquet_file::{Opened, ParquetFile};
+use crate::schema::Table;
 
 pub(crate) mod live;
 pub(crate) mod stream;
-
-/// Rows a batch when parts are read.
-const BATCH_ROWS: usize = 2048;
 
 /// The journal's directory.
 pub(crate) fn journal_dir(run_dir: &Path) -> PathBuf {
@@ -36,17 +31,35 @@ pub(crate) struct Part {
     pub(crate) path: PathBuf,
     /// Whether it is a Parquet file, whole and synced; else a stream that may end anywhere.
     pub(crate) finished: bool,
+    /// Of a finished part: the stream that it was made from, where a crash left that.
+    stream: Option<PathBuf>,
 }
 
-/// Why a part could not be read to its end. All that was read before is true.
+/// Why a file could not be read to its end. All that was read before is true.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// The part.
+    /// The file.
     pub path: PathBuf,
-    /// Up to which byte it is good.
+    /// Up to which byte it is good, where that can be told.
     pub good_bytes: u64,
     /// What is wrong there.
-    pub what: &'static str,
+    pub what: String,
+}
+
+impl Damage {
+    pub(crate) fn new(path: &Path, good_bytes: u64, what: impl Into<String>) -> Self {
+        Self { path: path.to_path_buf(), good_bytes, what: what.into() }
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is damaged", self.path.display())?;
+        if self.good_bytes > 0 {
+            write!(f, " after byte {}", self.good_bytes)?;
+        }
+        write!(f, ": {}; what follows there is lost", self.what)
+    }
 }
 
 /// Path of a part.
@@ -67,11 +80,17 @@ pub(crate) fn parts(directory: &Path, table: Table) -> Result<Vec<Part>, RecordE
         let path = entry.at("read", directory)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if let Some((number, finished)) = part_name(&name, table) {
-            parts.push(Part { number, path, finished });
+            parts.push(Part { number, path, finished, stream: None });
         }
     }
     parts.sort_by_key(|part| (part.number, !part.finished));
-    parts.dedup_by_key(|part| part.number);
+    parts.dedup_by(|stream, finished| {
+        let is_same = stream.number == finished.number;
+        if is_same {
+            finished.stream = Some(std::mem::take(&mut stream.path));
+        }
+        is_same
+    });
     Ok(parts)
 }
 
@@ -106,92 +125,54 @@ pub fn read_journal(
 ) -> Result<Vec<Damage>, RecordError> {
     let mut damages = Vec::new();
     for part in parts(&journal_dir(run_dir), table)? {
-        if part.finished {
-            read_finished(&part.path, only, take)?;
-        } else {
-            let mut project = |batch: &RecordBatch| take(&project(batch, only)?);
-            damages.extend(stream::read(&part.path, table.columns(), &mut project)?);
-        }
+        damages.extend(read_part(&part, table, only, take)?);
     }
     Ok(damages)
 }
 
-fn project(batch: &RecordBatch, only: Option<&[&str]>) -> Result<RecordBatch, RecordError> {
-    Ok(match only {
-        Some(names) => batch.project(&positions(&batch.schema(), names))?,
-        None => batch.clone(),
-    })
+/// Reads the bytes of a live part of events or samples, whatever they are, and returns the number of
+/// rows: for tests that make up such bytes.
+#[doc(hidden)]
+pub fn read_live_part(bytes: &[u8], table: Table) -> usize {
+    let mut rows = 0;
+    let read = stream::read_bytes(bytes, table.columns(), &mut |batch| {
+        rows += batch.num_rows();
+        Ok(())
+    });
+    // Reading from memory does not fail; damage is what such tests are for.
+    drop(read);
+    rows
 }
 
-/// A table of the journal that is read several times: a small one is read once and kept.
-pub(crate) struct JournalTable<'a> {
-    run_dir: &'a Path,
+/// Reads one part up to its end or its first damage.
+pub(crate) fn read_part(
+    part: &Part,
     table: Table,
-    kept: Option<Vec<RecordBatch>>,
-    /// Of what was kept.
-    damages: Vec<Damage>,
-}
-
-impl<'a> JournalTable<'a> {
-    pub(crate) fn open(run_dir: &'a Path, table: Table) -> Result<Self, RecordError> {
-        let mut opened = Self { run_dir, table, kept: None, damages: Vec::new() };
-        // One live part and nothing else: then it is small, and reading it means checking it.
-        let small = matches!(&parts(&journal_dir(run_dir), table)?[..], [] | [Part { finished: false, .. }]);
-        if small {
-            let mut kept = Vec::new();
-            opened.damages = read_journal(run_dir, table, None, &mut |batch| {
-                kept.push(batch.clone());
-                Ok(())
-            })?;
-            // A batch costs time in every column, however small it is.
-            opened.kept = Some(vec![concat_batches(&part_schema(table.columns()), &kept)?]);
-        }
-        Ok(opened)
-    }
-
-    /// Whether it is in memory.
-    pub(crate) const fn is_kept(&self) -> bool {
-        self.kept.is_some()
-    }
-
-    /// As [`read_journal`].
-    pub(crate) fn read(
-        &self,
-        only: Option<&[&str]>,
-        take: TakeBatch<'_>,
-    ) -> Result<Vec<Damage>, RecordError> {
-        let Some(kept) = &self.kept else {
-            return read_journal(self.run_dir, self.table, only, take);
-        };
-        for batch in kept {
-            take(&project(batch, only)?)?;
-        }
-        Ok(self.damages.clone())
-    }
-}
-
-fn positions(schema: &Schema, names: &[&str]) -> Vec<usize> {
-    let fields = schema.fields().iter().enumerate();
-    fields.filter(|(_, field)| names.contains(&field.name().as_str())).map(|(position, _)| position).collect()
-}
-
-pub(crate) fn read_finished(
-    path: &Path,
     only: Option<&[&str]>,
-    take: &mut dyn FnMut(&RecordBatch) -> Result<(), RecordError>,
-) -> Result<(), RecordError> {
-    let file = fs::File::open(path).at("open", path)?;
-    let mut builder = ParquetRecordBatchReaderBuilder::try_new(file).at("read", path)?;
-    if let Some(names) = only {
-        let roots = positions(builder.schema(), names);
-        let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
-        builder = builder.with_projection(mask);
+    take: TakeBatch<'_>,
+) -> Result<Option<Damage>, RecordError> {
+    let columns = table.columns();
+    let of_stream = |path: &Path, take: TakeBatch<'_>| {
+        stream::read(path, columns, &mut |batch| take(&project(batch, only)?))
+    };
+    if !part.finished {
+        return of_stream(&part.path, take);
     }
-    let reader = builder.with_batch_size(BATCH_ROWS).build().at("read", path)?;
-    for batch in reader {
-        take(&batch?)?;
+    match (ParquetFile::open(&part.path)?, &part.stream) {
+        (Opened::Whole(file), _) => file.read(columns, only, take),
+        (_, Some(stream)) => of_stream(stream, take),
+        (Opened::Damaged(damage), None) => Ok(Some(damage)),
+        (Opened::Absent, None) => Ok(None),
     }
-    Ok(())
+}
+
+pub(crate) fn project(batch: &RecordBatch, only: Option<&[&str]>) -> Result<RecordBatch, RecordError> {
+    let Some(names) = only else { return Ok(batch.clone()) };
+    let schema = batch.schema();
+    let fields = schema.fields().iter().enumerate();
+    let asked = fields.filter(|(_, field)| names.contains(&field.name().as_str()));
+    let positions: Vec<usize> = asked.map(|(position, _)| position).collect();
+    Ok(batch.project(&positions)?)
 }
 
 #[cfg(test)]

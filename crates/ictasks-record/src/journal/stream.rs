@@ -4,7 +4,7 @@
 //! decodes it, and each row counts only if its checksum holds.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -38,26 +38,65 @@ enum Next {
     Damaged(&'static str),
 }
 
+/// What is wrong with a stream that was cut, or that is being written.
+pub(crate) const ENDS_EARLY: &str = "it ends within a message";
+
+/// How far a stream has been read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Place {
+    position: u64,
+    /// What it began with, once that has been read.
+    schema: Option<SchemaRef>,
+}
+
 /// Reads a live part up to its end or its first damaged row.
 pub(crate) fn read(
     path: &Path,
     columns: &[Column],
     take: &mut dyn FnMut(&RecordBatch) -> Result<(), RecordError>,
 ) -> Result<Option<Damage>, RecordError> {
-    let file = File::open(path).at("open", path)?;
+    read_on(path, Place::default(), columns, take).map(|(_, damage)| damage)
+}
+
+/// Reads on from a place in a live part, and says where it stopped. A file that is shorter than it
+/// was is another one, and is read from its beginning.
+pub(crate) fn read_on(
+    path: &Path,
+    mut place: Place,
+    columns: &[Column],
+    take: &mut dyn FnMut(&RecordBatch) -> Result<(), RecordError>,
+) -> Result<(Place, Option<Damage>), RecordError> {
+    let mut file = File::open(path).at("open", path)?;
     let length = file.metadata().at("read", path)?.len();
-    let reader = Reader { input: BufReader::new(file), position: 0, length };
-    read_from(reader, path, columns, take)
+    if length < place.position {
+        place = Place::default();
+    }
+    file.seek(SeekFrom::Start(place.position)).at("read", path)?;
+    let mut reader = Reader { input: BufReader::new(file), position: place.position, length };
+    let damage = read_from(&mut reader, &mut place.schema, path, columns, take)?;
+    // The position of the reader is that of the last whole message.
+    place.position = reader.position;
+    Ok((place, damage))
+}
+
+/// Reads the bytes of a live part, as [`crate::read_journal`] reads a file.
+pub(crate) fn read_bytes(
+    bytes: &[u8],
+    columns: &[Column],
+    take: &mut dyn FnMut(&RecordBatch) -> Result<(), RecordError>,
+) -> Result<Option<Damage>, RecordError> {
+    let mut reader = Reader { input: bytes, position: 0, length: bytes.len() as u64 };
+    read_from(&mut reader, &mut None, Path::new("memory"), columns, take)
 }
 
 fn read_from<R: Read>(
-    mut reader: Reader<R>,
+    reader: &mut Reader<R>,
+    schema: &mut Option<SchemaRef>,
     path: &Path,
     columns: &[Column],
     take: &mut dyn FnMut(&RecordBatch) -> Result<(), RecordError>,
 ) -> Result<Option<Damage>, RecordError> {
-    let damage = |good_bytes, what| Ok(Some(Damage { path: path.to_path_buf(), good_bytes, what }));
-    let mut schema = None;
+    let damage = |good_bytes, what: &str| Ok(Some(Damage::new(path, good_bytes, what)));
     loop {
         let good_bytes = reader.position;
         let message = match reader.next().at("read", path)? {
@@ -65,8 +104,8 @@ fn read_from<R: Read>(
             Next::End => return Ok(None),
             Next::Damaged(what) => return damage(good_bytes, what),
         };
-        let Some(known) = &schema else {
-            schema = schema_of(&message, columns);
+        let Some(known) = &*schema else {
+            *schema = schema_of(&message, columns);
             if schema.is_none() {
                 return damage(good_bytes, "it begins with another schema");
             }
@@ -100,7 +139,7 @@ impl<R: Read> Reader<R> {
             return Ok(Next::End);
         }
         if left < 8 {
-            return Ok(Next::Damaged("it ends within a message"));
+            return Ok(Next::Damaged(ENDS_EARLY));
         }
         let (mut mark, mut size) = ([0; 4], [0; 4]);
         self.input.read_exact(&mut mark)?;
@@ -114,14 +153,14 @@ impl<R: Read> Reader<R> {
             return Ok(Next::End);
         }
         if size > left - 8 {
-            return Ok(Next::Damaged("it ends within a message"));
+            return Ok(Next::Damaged(ENDS_EARLY));
         }
         let metadata = self.bytes(size)?;
         let Some(body_size) = body_size(&metadata) else {
             return Ok(Next::Damaged("the head of a message is damaged"));
         };
         if body_size > left - 8 - size {
-            return Ok(Next::Damaged("it ends within a message"));
+            return Ok(Next::Damaged(ENDS_EARLY));
         }
         let body = self.bytes(body_size)?;
         self.position += 8 + size + body_size;
@@ -248,9 +287,8 @@ mod tests {
     /// The rows that a reader gets, and whether it met damage.
     fn read_back(bytes: &[u8]) -> (RecordBatch, bool) {
         let columns = Table::Events.columns();
-        let reader = Reader { input: bytes, position: 0, length: bytes.len() as u64 };
         let mut batches = Vec::new();
-        let damage = read_from(reader, Path::new("part"), columns, &mut |batch| {
+        let damage = read_bytes(bytes, columns, &mut |batch| {
             batches.push(batch.clone());
             Ok(())
         });

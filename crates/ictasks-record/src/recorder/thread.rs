@@ -1,6 +1,7 @@
 //! The recorder's thread: gathers events into batches, syncs, touches run.json, and at the end
 //! makes the tables.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::park_timeout;
@@ -8,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use ictasks_core::column::{Row, Timestamp};
 use ictasks_core::event::{Event, EventBody};
+use ictasks_core::layout;
 
-use super::{Finished, Message, RunEnd, Trouble};
+use super::{Finished, Message, RecorderOptions, RunEnd, Trouble};
 use crate::error::{AtPath, RecordError};
 use crate::event_row;
 use crate::files::{Reserve, put_in_place, remove_if_there, sync_directory, temporary};
@@ -17,6 +19,7 @@ use crate::journal::live::LiveTable;
 use crate::journal::{journal_dir, parts};
 use crate::lock::RunLock;
 use crate::manifest::{Host, RunFile, RunState, Session};
+use crate::recovery::free_name;
 use crate::schema::Table;
 use crate::table_file::FileFacts;
 use crate::tables::{self, Tables};
@@ -55,15 +58,29 @@ pub(super) struct RecorderThread {
 }
 
 impl RecorderThread {
-    pub(super) fn new(lock: RunLock, run: RunFile, trouble: Trouble) -> Result<Self, RecordError> {
+    /// Repairs what the sessions before left, and writes run.json.
+    pub(super) fn new(options: RecorderOptions, trouble: Trouble) -> Result<Self, RecordError> {
+        let RecorderOptions { lock, mut run, repair } = options;
         let run_dir = lock.run_dir().to_path_buf();
         let directory = journal_dir(&run_dir);
         let reserve = Reserve::create(&directory.join(RESERVE_FILE))?;
-        let facts = FileFacts { version: run.version.clone(), run_id: run.run_id.clone(), last_seq: None };
-        let live = |table| LiveTable::new(&directory, table, facts.clone(), &reserve);
+        let facts = FileFacts {
+            version: run.version.clone(),
+            run_id: run.run_id.clone(),
+            last_seq: None,
+            last_part: None,
+        };
+        let live = |table| LiveTable::new(&run_dir, table, facts.clone(), &reserve);
+        let (mut events, samples) = (live(Table::Events)?, live(Table::Samples)?);
+        if let Some(repair) = repair {
+            repair.apply(&run_dir, &mut events)?;
+        }
+        run.state = RunState::Running;
+        run.updated_at = Timestamp::now();
+        (run.totals.tasks, run.totals.outcomes) = (None, None);
         let recorder = Self {
-            events: live(Table::Events)?,
-            samples: live(Table::Samples)?,
+            events,
+            samples,
             facts,
             earlier_wall_s: run.totals.wall_s,
             run_dir,
@@ -76,7 +93,7 @@ impl RecorderThread {
             end: None,
             _lock: lock,
         };
-        recorder.run.write(&recorder.run_dir)?;
+        recorder.run.write_with(&recorder.run_dir, Some(&recorder.reserve))?;
         Ok(recorder)
     }
 
@@ -246,15 +263,26 @@ impl RecorderThread {
     }
 }
 
-/// Syncs all tables before the first gets its name.
+/// Syncs all tables before the first gets its name. That of the events comes last: as long as the
+/// old one is there, the journal adds to it what it adds to the old ones of the others.
 fn put_tables_in_place(run_dir: &Path, tables: &Tables) -> Result<(), RecordError> {
     for (table, file) in &tables.files {
         file.sync_all().at("sync", &run_dir.join(table.file_name()))?;
     }
-    for (table, _) in &tables.files {
+    for damaged in &tables.damaged {
+        // Its end cannot be read today; perhaps somebody can, one day.
+        fs::hard_link(damaged, free_name(damaged)).at("set aside", damaged)?;
+    }
+    let (last, first): (Vec<_>, Vec<_>) = tables.files.iter().partition(|(table, _)| *table == Table::Events);
+    for (table, _) in first {
         put_in_place(&run_dir.join(table.file_name()))?;
     }
-    Ok(())
+    // A file system may bring renames to the disk in another order than that of the calls.
+    sync_directory(run_dir)?;
+    for (table, _) in last {
+        put_in_place(&run_dir.join(table.file_name()))?;
+    }
+    sync_directory(run_dir)
 }
 
 /// Removes what the recorder and the agents wrote into the journal's directory, except the lock.
@@ -270,7 +298,7 @@ fn remove_journal(run_dir: &Path) -> Result<(), RecordError> {
         let entry = entry.at("read", &directory)?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with("agent-") {
+        if name.starts_with("agent-") || name == layout::STOP_FILE {
             remove_if_there(&entry.path())?;
         }
     }

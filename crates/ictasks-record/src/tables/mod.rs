@@ -1,11 +1,11 @@
 //! The end of a run: the journal becomes the four tables.
 //!
 //! Streaming passes, a table each, so that memory holds no more than a row group of a table:
-//! a survey ([`Survey`]) finds what only the whole run can tell ([`named`], [`last`]),
-//! then each table is written under its temporary name.
+//! a survey ([`Survey`]) finds what only the whole run can tell ([`named`], [`last`]), over all its
+//! sessions, then each table is written under its temporary name.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
@@ -17,8 +17,9 @@ use ictasks_core::event::EventKind;
 
 use crate::error::RecordError;
 use crate::files::Reserve;
-use crate::journal::{Damage, JournalTable};
+use crate::journal::Damage;
 use crate::manifest::OutcomeCounts;
+use crate::recorded::Recorded;
 use crate::schema::{Categories, Table, data_type, field};
 use crate::table_file::{FileFacts, TableFile};
 
@@ -34,6 +35,8 @@ pub(crate) struct Tables {
     /// Tasks by their last outcome.
     pub(crate) outcomes: OutcomeCounts,
     pub(crate) warnings: Vec<String>,
+    /// Tables of the sessions before that could not be read to their end.
+    pub(crate) damaged: Vec<PathBuf>,
 }
 
 /// What only the whole journal can tell.
@@ -45,19 +48,21 @@ struct Survey {
     warnings: Vec<String>,
 }
 
-/// Writes the four tables of a run directory from its journal.
+/// Writes the four tables of a run directory from its journal and what the sessions before left.
 pub(crate) fn write(
     run_dir: &Path,
     mut facts: FileFacts,
     reserve: Option<&Reserve>,
 ) -> Result<Tables, RecordError> {
-    let events = JournalTable::open(run_dir, Table::Events)?;
-    let samples = JournalTable::open(run_dir, Table::Samples)?;
+    let events = Recorded::open(run_dir, Table::Events)?.keep_if_small()?;
+    let samples = Recorded::open(run_dir, Table::Samples)?.keep_if_small()?;
     let survey = Survey::make(&events)?;
-    facts.last_seq = survey.last_seq;
+    facts.last_seq = survey.last_seq.max(events.last_seq());
     let write_one = |table: Table| {
         let path = run_dir.join(table.file_name());
         let source = if table == Table::Samples { &samples } else { &events };
+        let last_part = if table == Table::Samples { samples.last_part() } else { None };
+        let facts = FileFacts { last_part, ..facts.clone() };
         let file = TableFile::create(&path, survey.schema(table), &facts, reserve)?;
         survey.write(table, source, file)
     };
@@ -76,17 +81,36 @@ pub(crate) fn write(
         // One after the other: memory holds one row group of one table.
         all(&Table::ALL)?
     };
-    let mut tables =
-        Tables { files: Vec::new(), outcomes: OutcomeCounts::default(), warnings: survey.warnings };
+    let mut tables = Tables {
+        files: Vec::new(),
+        outcomes: OutcomeCounts::default(),
+        warnings: survey.warnings,
+        damaged: Vec::new(),
+    };
     for (table, one) in written {
         tables.files.push((table, one.file));
-        match table {
-            Table::Tasks => tables.outcomes = one.outcomes,
-            Table::Samples => tables.warnings.extend(one.damages.iter().map(warning)),
-            Table::Attempts | Table::Events => {}
+        if table == Table::Tasks {
+            tables.outcomes = one.outcomes;
+        }
+        // The passes over the events meet the same damage, each in its own columns.
+        for damage in &one.damages {
+            tables.tell(run_dir, damage);
         }
     }
     Ok(tables)
+}
+
+impl Tables {
+    fn tell(&mut self, run_dir: &Path, damage: &Damage) {
+        let warning = damage.to_string();
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+        let is_table = damage.path.parent() == Some(run_dir);
+        if is_table && !self.damaged.contains(&damage.path) {
+            self.damaged.push(damage.path.clone());
+        }
+    }
 }
 
 /// A table that has been written.
@@ -94,15 +118,6 @@ struct Written {
     file: File,
     outcomes: OutcomeCounts,
     damages: Vec<Damage>,
-}
-
-fn warning(damage: &Damage) -> String {
-    format!(
-        "`{}` is damaged after byte {}: {}; what follows there is lost",
-        damage.path.display(),
-        damage.good_bytes,
-        damage.what
-    )
 }
 
 fn count_outcomes(rows: &RecordBatch, counts: &mut OutcomeCounts) {
@@ -116,10 +131,12 @@ fn count_outcomes(rows: &RecordBatch, counts: &mut OutcomeCounts) {
 }
 
 impl Survey {
-    fn make(events: &JournalTable<'_>) -> Result<Self, RecordError> {
+    fn make(events: &Recorded) -> Result<Self, RecordError> {
         let mut last_rows = LastRows::default();
         let mut params = NameFinder::new("params_json", "param_");
         let mut results = NameFinder::new("results_json", "result_");
+        params.know(&events.named(params.prefix()));
+        results.know(&events.named(results.prefix()));
         let mut last_seq = None;
         let columns = [&last::COLUMNS[..], &["params_json", "results_json"]].concat();
         let damages = events.read(Some(&columns), &mut |batch| {
@@ -137,7 +154,7 @@ impl Survey {
                 Ok(())
             })?;
         }
-        let mut warnings: Vec<String> = damages.iter().map(warning).collect();
+        let mut warnings: Vec<String> = damages.iter().map(Damage::to_string).collect();
         let (params, of_params) = params.finish();
         let (results, of_results) = results.finish();
         warnings.extend(of_params);
@@ -165,12 +182,7 @@ impl Survey {
     }
 
     /// Writes the rows of one table.
-    fn write(
-        &self,
-        table: Table,
-        source: &JournalTable<'_>,
-        mut file: TableFile,
-    ) -> Result<Written, RecordError> {
+    fn write(&self, table: Table, source: &Recorded, mut file: TableFile) -> Result<Written, RecordError> {
         let mut outcomes = OutcomeCounts::default();
         let damages = source.read(None, &mut |batch| {
             let rows = self.rows(table, batch)?;
@@ -208,7 +220,7 @@ impl Survey {
                 continue; // The sums of tasks.parquet; they come last.
             };
             if let (Some(named), Some(json)) = (self.named(column.name), array.as_string_opt::<i32>()) {
-                arrays.extend(named.arrays(json));
+                arrays.extend(named.arrays(json, rows)?);
             } else if column.kind == ColumnType::Category {
                 let target = data_type(column.kind, Categories::Dictionary);
                 arrays.push(cast(array, &target)?);

@@ -1,13 +1,17 @@
 //! `param_*` and `result_*`: columns whose names only the run knows.
 //!
 //! The journal holds them as JSON text. A first pass ([`NameFinder`]) finds names and types, a
-//! second one ([`NamedColumns`]) makes the columns.
+//! second one ([`NamedColumns`]) makes the columns. Tables of earlier sessions have them already.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, StringArray, StringBuilder};
+use arrow::array::{
+    ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch, StringArray, StringBuilder,
+};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field};
+use arrow::error::ArrowError;
 use serde_json::{Map, Value};
 
 /// Names at most that become columns.
@@ -77,6 +81,29 @@ impl NameFinder {
     /// `source` is the JSON column, `prefix` what its names get in front.
     pub(crate) fn new(source: &'static str, prefix: &'static str) -> Self {
         Self { source, prefix, names: Vec::new(), places: HashMap::new(), rest: false, warnings: Vec::new() }
+    }
+
+    /// What the names get in front.
+    pub(crate) const fn prefix(&self) -> &'static str {
+        self.prefix
+    }
+
+    /// Takes over the columns that a table of the sessions before has.
+    pub(crate) fn know(&mut self, fields: &[Field]) {
+        for field in fields {
+            let Some(key) = field.name().strip_prefix(self.prefix) else { continue };
+            if field.name() == self.source || self.places.contains_key(&key.to_ascii_lowercase()) {
+                continue;
+            }
+            let kind = match field.data_type() {
+                DataType::Boolean => NamedType::Bool,
+                DataType::Int64 => NamedType::Int64,
+                DataType::Float64 => NamedType::Float64,
+                _ => NamedType::Text,
+            };
+            self.places.insert(key.to_ascii_lowercase(), self.names.len());
+            self.names.push(Name { key: key.to_owned(), kind, mixed: false });
+        }
     }
 
     /// Looks at the values of one row.
@@ -166,31 +193,38 @@ impl NamedColumns {
         named.chain(rest).collect()
     }
 
-    /// The values of the rows of `json`, a column for each of [`NamedColumns::fields`].
-    pub(crate) fn arrays(&self, json: &StringArray) -> Vec<ArrayRef> {
+    /// The values of the rows of `json`, a column for each of [`NamedColumns::fields`]. Rows of
+    /// an earlier session have columns of their own in `rows`, and as JSON only the rest.
+    pub(crate) fn arrays(&self, json: &StringArray, rows: &RecordBatch) -> Result<Vec<ArrayRef>, ArrowError> {
         if self.names.is_empty() && !self.rest {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        let mut builders: Vec<_> = self.names.iter().map(|n| Builder::new(n.kind)).collect();
-        let mut rest = StringBuilder::new();
-        for text in json {
-            let row = text.and_then(|text| serde_json::from_str::<Map<String, Value>>(text).ok());
-            for (name, builder) in self.names.iter().zip(&mut builders) {
+        let parsed: Vec<Option<Map<String, Value>>> =
+            json.iter().map(|text| serde_json::from_str(text?).ok()).collect();
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.names.len() + 1);
+        for name in &self.names {
+            if let Some(column) = rows.column_by_name(&format!("{}{}", self.prefix, name.key)) {
+                arrays.push(cast(column, &name.kind.data_type())?);
+                continue;
+            }
+            let mut builder = Builder::new(name.kind);
+            for row in &parsed {
                 let value = row.as_ref().and_then(|row| row.get(&name.key));
                 builder.append(value.unwrap_or(&Value::Null));
             }
-            if self.rest {
+            arrays.push(builder.finish());
+        }
+        if self.rest {
+            let mut rest = StringBuilder::new();
+            for (text, row) in json.iter().zip(parsed) {
                 rest.append_option(match row {
                     Some(row) => self.rest_of(row),
                     None => text.map(str::to_owned),
                 });
             }
-        }
-        let mut arrays: Vec<ArrayRef> = builders.into_iter().map(Builder::finish).collect();
-        if self.rest {
             arrays.push(Arc::new(rest.finish()));
         }
-        arrays
+        Ok(arrays)
     }
 
     /// What of a row has no column, as JSON.
@@ -251,7 +285,8 @@ mod tests {
         rows.iter().flatten().for_each(|row| finder.look(row));
         let (columns, warnings) = finder.finish();
         let json: StringArray = rows.iter().copied().collect();
-        (columns.fields(), columns.arrays(&json), warnings)
+        let none = RecordBatch::new_empty(Arc::new(arrow::datatypes::Schema::empty()));
+        (columns.fields(), columns.arrays(&json, &none).unwrap(), warnings)
     }
 
     #[test]

@@ -1,0 +1,124 @@
+//! What an agent wants of its slots: words in memory that they share, and a signal that says "look".
+//!
+//! A wish is a state, not a message. So none can be lost or be mixed up with another, whatever comes
+//! in whichever order, and a slot that was busy elsewhere finds what holds now.
+
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use ictasks_core::attempt::Cause;
+
+use crate::sys;
+
+/// The signal that says "look".
+pub const DOORBELL: i32 = libc::SIGUSR1;
+
+/// What holds for all slots of an agent. Zero bytes mean: nothing is wanted.
+pub struct Requests {
+    /// Odd while tasks are to be stopped; each change adds 1.
+    stop_count: AtomicU32,
+    /// An [`EndRequest`], or 0.
+    end: AtomicU64,
+    /// How often the kernel has ended a process for want of memory, as far as the agent has seen.
+    oom_kill_count: AtomicI64,
+}
+
+/// Why and how gently tasks are to be ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndRequest {
+    /// What the record is to say.
+    pub cause: Cause,
+    /// Between SIGTERM and SIGKILL, milliseconds.
+    pub grace_ms: u32,
+}
+
+impl EndRequest {
+    /// With a pause between SIGTERM and SIGKILL.
+    pub fn new(cause: Cause, grace: Duration) -> Self {
+        Self { cause, grace_ms: u32::try_from(grace.as_millis()).unwrap_or(u32::MAX) }
+    }
+
+    fn to_word(self) -> u64 {
+        let cause = Cause::ALL.iter().position(|cause| *cause == self.cause).unwrap_or(0);
+        (cause as u64 + 1) << 32 | u64::from(self.grace_ms)
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "the lower half is meant")]
+    fn from_word(word: u64) -> Option<Self> {
+        let cause = usize::try_from(word >> 32).ok()?.checked_sub(1)?;
+        Some(Self { cause: *Cause::ALL.get(cause)?, grace_ms: word as u32 })
+    }
+}
+
+impl Requests {
+    /// From now on no task is started, and those that run are ended.
+    pub fn end_tasks(&self, request: EndRequest) {
+        self.end.store(request.to_word(), Ordering::SeqCst);
+    }
+
+    /// Whether and how tasks are to be ended.
+    pub fn end(&self) -> Option<EndRequest> {
+        EndRequest::from_word(self.end.load(Ordering::SeqCst))
+    }
+
+    /// Tasks are to be stopped, or to go on. Says whether that is new.
+    pub fn set_stopped(&self, stopped: bool) -> bool {
+        let count = self.stop_count.load(Ordering::SeqCst);
+        let is_new = (count % 2 == 1) != stopped;
+        if is_new {
+            self.stop_count.store(count.wrapping_add(1), Ordering::SeqCst);
+        }
+        is_new
+    }
+
+    /// Names the wish that tasks be stopped, if there is one.
+    pub fn stop(&self) -> Option<u32> {
+        let count = self.stop_count.load(Ordering::SeqCst);
+        (count % 2 == 1).then_some(count)
+    }
+
+    /// What the agent last read of the kernel's counter.
+    pub fn oom_kill_count(&self) -> i64 {
+        self.oom_kill_count.load(Ordering::Relaxed)
+    }
+
+    /// The agent has read the kernel's counter.
+    pub fn set_oom_kill_count(&self, count: i64) {
+        self.oom_kill_count.store(count, Ordering::Relaxed);
+    }
+}
+
+/// Has a slot look at its requests.
+pub fn ring(slot_pid: i32) {
+    sys::kill(slot_pid, DOORBELL);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_request_fits_into_a_word() {
+        for &cause in Cause::ALL {
+            for grace_ms in [0, 1, 10_000, u32::MAX] {
+                let request = EndRequest { cause, grace_ms };
+                assert_eq!(EndRequest::from_word(request.to_word()), Some(request));
+            }
+        }
+        assert_eq!(EndRequest::from_word(0), None);
+        assert_eq!(EndRequest::from_word(u64::MAX), None);
+    }
+
+    #[test]
+    fn every_stop_has_a_name_of_its_own() {
+        let requests = &sys::shared_memory::<Requests>(1).unwrap()[0];
+        assert_eq!(requests.stop(), None);
+        assert!(requests.set_stopped(true));
+        assert!(!requests.set_stopped(true));
+        let first = requests.stop();
+        assert!(requests.set_stopped(false));
+        assert_eq!(requests.stop(), None);
+        assert!(requests.set_stopped(true));
+        assert!(first.is_some() && first != requests.stop());
+    }
+}

@@ -1,0 +1,333 @@
+//! One attempt at a task, from the order to the reply.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use ictasks_core::attempt::{Cause, Evidence, Outcome};
+use ictasks_core::column::Timestamp;
+use ictasks_core::config::TaskFiles;
+use ictasks_core::protocol::{Reply, TaskEnded, TaskOrder, TaskStarted, WorkingDirectory};
+use ictasks_core::slot_log::Line;
+
+use super::directory::{DirectoryError, TaskDirectory};
+use super::launch::{LaunchError, Started, Starting};
+use super::output_file::OutputFile;
+use super::task_file::TaskFile;
+use super::tree::{self, Tree, Watched};
+use super::verdict::{MemoryFacts, Verdict};
+use super::{Slot, disk, expectations, gpu_binding, io_account, results};
+use crate::process_table::OwnIo;
+use crate::queue::Received;
+use crate::slot_log::begun_json;
+use crate::sys;
+use crate::trouble::explained;
+
+/// A task that lives shorter than this is reported once, by its end.
+const ANNOUNCE_AFTER: Duration = Duration::from_millis(20);
+/// Tails of output in the record, bytes.
+const TAIL_BYTES: usize = 2048;
+/// Between two looks at the size of output that has a limit: while it grows, and else at most.
+const LOOK_AT_OUTPUT: Duration = Duration::from_secs(5);
+const LOOK_AT_OUTPUT_AT_MOST: Duration = Duration::from_secs(60);
+/// Pauses after which a process is asked for again, where the kernel has none to give: another task may
+/// just be letting go of many.
+const START_AGAIN_MS: [u64; 5] = [20, 40, 80, 160, 320];
+
+impl Slot {
+    /// Runs one task and replies. An error means that nobody listens any more.
+    pub(super) fn perform(&mut self, received: &Received) -> io::Result<()> {
+        self.parts.cell.set_busy(true);
+        let performed = if self.may_begin()? {
+            self.attempt(received)
+        } else {
+            let task_indices = vec![received.order.task_index];
+            self.parts.replies.send(&Reply::Recalled { task_indices })
+        };
+        self.parts.cell.set_busy(false);
+        performed
+    }
+
+    /// Waits while tasks are to be stopped. False if no more are to begin.
+    fn may_begin(&self) -> io::Result<bool> {
+        let requests = self.parts.requests;
+        loop {
+            if requests.end().is_some() {
+                return Ok(false);
+            }
+            let Some(stop) = requests.stop() else { return Ok(true) };
+            self.parts.cell.set_stopped_for(stop);
+            let signal = sys::wait_signal(&tree::waited_signals(), tree::FOREVER);
+            if signal == Some(tree::PARENT_DIED) && !tree::agent_lives(self.parts.agent_pid) {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+        }
+    }
+
+    /// Makes one attempt and replies.
+    fn attempt(&mut self, received: &Received) -> io::Result<()> {
+        let order = &received.order;
+        match self.begin(received) {
+            Ok(mut begun) => match self.run(order, &mut begun) {
+                Ok(ended) => self.conclude(order, ended, begun),
+                Err(error) => {
+                    let (task_index, message) = (order.task_index, error.to_string());
+                    // If this cannot be written either, the log tells of an attempt whose end is unknown.
+                    let _ = self.parts.log.append(&Line::NotStarted { task_index, message: message.clone() });
+                    self.parts.replies.send(&Reply::NotStarted { task_index, message })
+                }
+            },
+            Err(error) => {
+                let message = error.to_string();
+                self.parts.replies.send(&Reply::NotStarted { task_index: order.task_index, message })
+            }
+        }
+    }
+
+    /// Makes the task's files, and says in the log that it is begun.
+    fn begin(&mut self, received: &Received) -> Result<Begun, DirectoryError> {
+        let order = &received.order;
+        let directory = TaskDirectory::create(&self.run_dir, &self.parts.setup, order)?;
+        let task_file = TaskFile::new(&self.parts, order);
+        directory.draft_task_file(&self.draft, &task_file.to_json())?;
+        if !self.parts.worker.gpus.is_empty() {
+            directory.write_gpu_ids(&gpu_binding::ids_text(&self.parts.worker.gpus))?;
+        }
+        let json = begun_json(self.parts.worker.id, Timestamp::now(), &received.json);
+        let logged = self.parts.log.append_json(&json);
+        logged.map_err(|error| directory.error("write the slot log", error))?;
+        Ok(Begun { directory, task_file })
+    }
+
+    /// Runs what was begun. An error is the farm's own trouble: nothing was started.
+    fn run(&mut self, order: &TaskOrder, begun: &mut Begun) -> Result<TaskEnded, DirectoryError> {
+        if self.parts.setup.cwd == WorkingDirectory::Task {
+            begun.directory.enter()?;
+        }
+        let sequence = self.parts.cell.begin(&order.task_id, order.attempt, sys::monotonic_ns());
+        let oom_kills_before = self.parts.requests.oom_kill_count();
+        match self.start(order, &begun.directory) {
+            Ok(started) => {
+                let mut ended = self.follow(order, &started, begun, sequence, oom_kills_before);
+                ended.results_json = results::read(&begun.directory);
+                Ok(ended)
+            }
+            Err(LaunchError::Farm(error)) => {
+                self.parts.cell.end();
+                Err(begun.directory.error("start a process", error))
+            }
+            Err(LaunchError::Task(reason)) => {
+                self.parts.cell.end();
+                let worker_id = self.parts.worker.id;
+                let unmeasured =
+                    TaskEnded::unmeasured(order.task_index, order.attempt, worker_id, Outcome::SpawnFailed);
+                Ok(TaskEnded { error: Some(reason), ..unmeasured })
+            }
+        }
+    }
+
+    fn start(&mut self, order: &TaskOrder, directory: &TaskDirectory) -> Result<Started, LaunchError> {
+        let setup = &self.parts.setup;
+        let variables = self.environment.of_task(setup, order, directory.path());
+        let cgroup = self.parts.cgroup.as_ref().map(|cgroup| cgroup.processes.as_fd());
+        let starting = Starting { order, setup, variables: &variables, directory, cgroup };
+        let mut pauses = START_AGAIN_MS.into_iter();
+        loop {
+            match self.launcher.start(&starting) {
+                Err(LaunchError::Farm(error)) if is_passing(&error) => match pauses.next() {
+                    Some(pause_ms) => std::thread::sleep(Duration::from_millis(pause_ms)),
+                    None => return Err(LaunchError::Farm(error)),
+                },
+                other => return other,
+            }
+        }
+    }
+
+    /// Waits for the task's tree and says what came of it.
+    fn follow(
+        &mut self,
+        order: &TaskOrder,
+        started: &Started,
+        begun: &mut Begun,
+        sequence: u64,
+        oom_kills_before: i64,
+    ) -> TaskEnded {
+        let before = self.io_account.read();
+        let mut own_io = OwnIo::default();
+        begun.task_file.started(started.pid, started.at);
+        let mut tree = Tree::new(started.pid, self.watched(order, started, sequence));
+        let announce_ns = started.monotonic_ns + tree::nanoseconds(ANNOUNCE_AFTER);
+        if !tree.wait_until(Some(announce_ns), &mut own_io) {
+            self.announce(order, started, begun, &mut own_io);
+            begun.wait_for(&mut tree, started.monotonic_ns, &mut own_io);
+        }
+        let after = self.io_account.read();
+        let sampled = self.parts.cell.end();
+        let end = tree.into_end();
+        let mut usage = end.usage.clone();
+        io_account::fill(&mut usage, before, after, own_io);
+        usage.max_tree_rss_bytes = sampled.max_tree_rss_bytes;
+        usage.sample_count = sampled.sample_count;
+        sampled.gpu.fill(&mut usage, started.monotonic_ns, end.first_ended_ns);
+        usage.rss_floor_bytes = Some(sys::own_max_rss_bytes());
+        let memory = MemoryFacts {
+            limit_bytes: self.parts.setup.memory_per_task_bytes,
+            killed: self.parts.cgroup.as_mut().and_then(|cgroup| cgroup.killed()),
+        };
+        let counter = self.parts.oom_counter.as_ref();
+        let oom_kill_rose =
+            || counter.and_then(|counter| counter.read()).is_some_and(|now| now > oom_kills_before);
+        let verdict = Verdict::of(&end, memory, oom_kill_rose);
+        let worker_id = self.parts.worker.id;
+        TaskEnded {
+            pid: Some(started.pid.into()),
+            started_at: Some(started.at),
+            wall_s: Some(seconds(end.first_ended_ns - started.monotonic_ns)),
+            stopped_s: seconds(end.stopped_ns),
+            exit_code: sys::exit_code(end.first_status),
+            signal: sys::term_signal(end.first_status),
+            cause: verdict.cause.map(|(cause, _)| cause),
+            cause_evidence: verdict.cause.map(|(_, evidence)| evidence),
+            error: verdict.error,
+            usage,
+            ..TaskEnded::unmeasured(order.task_index, order.attempt, worker_id, verdict.outcome)
+        }
+    }
+
+    fn watched(&self, order: &TaskOrder, started: &Started, sequence: u64) -> Watched {
+        let duration = |seconds| Duration::try_from_secs_f64(seconds).ok();
+        Watched {
+            agent_pid: self.parts.agent_pid,
+            requests: self.parts.requests,
+            cell: self.parts.cell,
+            sequence,
+            started_ns: started.monotonic_ns,
+            timeout: order.timeout_s.and_then(duration),
+            kill_grace: duration(self.parts.setup.kill_grace_s).unwrap_or_default(),
+        }
+    }
+
+    fn announce(&self, order: &TaskOrder, started: &Started, begun: &Begun, own_io: &mut OwnIo) {
+        let told = TaskStarted {
+            task_index: order.task_index,
+            attempt: order.attempt,
+            worker_id: self.parts.worker.id,
+            pid: started.pid.into(),
+            started_at: started.at,
+        };
+        // Without a listener the signal of its death ends the task.
+        let _ = self.parts.replies.send(&Reply::Started(told));
+        // The last writing, at the end, reports trouble; this one would only repeat it.
+        let _ = begun.directory.replace_task_file(&begun.task_file.to_json(), own_io);
+    }
+
+    /// Adds what the task's files say, and leaves the outcome in the log, in `task.json`, and with the
+    /// coordinator, in this order. Trouble on the way is told, and loses nothing.
+    fn conclude(&mut self, order: &TaskOrder, mut ended: TaskEnded, mut begun: Begun) -> io::Result<()> {
+        self.examine(order, &mut ended, &begun.directory);
+        begun.task_file.ended(&ended);
+        let is_kept = match self.parts.setup.task_files {
+            TaskFiles::All => true,
+            TaskFiles::Failed => ended.outcome != Outcome::Succeeded,
+            TaskFiles::None => false,
+        };
+        let json = serde_json::to_vec(&Reply::Finished(Box::new(ended)))?;
+        let mut trouble = None;
+        if let Err(error) = self.parts.log.append_json(&json) {
+            trouble = Some(format!("the slot log cannot be written: {}", explained(&error)));
+        }
+        let Begun { directory, task_file } = begun;
+        if !is_kept {
+            directory.remove_files(&self.run_dir, &self.parts.setup, order.attempt);
+        } else if let Err(error) = directory.replace_task_file(&task_file.to_json(), &mut OwnIo::default()) {
+            trouble.get_or_insert(error.to_string());
+        }
+        self.parts.replies.send_json(&json)?;
+        match trouble {
+            Some(message) => self.parts.replies.send(&Reply::Trouble { message }),
+            None => Ok(()),
+        }
+    }
+
+    /// Adds what the task's files say to how it ended.
+    fn examine(&self, order: &TaskOrder, ended: &mut TaskEnded, directory: &TaskDirectory) {
+        if ended.outcome == Outcome::Succeeded
+            && let Some(error) = expectations::missing_output(&order.expected_outputs)
+        {
+            ended.outcome = Outcome::Failed;
+            ended.cause = Some(Cause::MissingOutput);
+            ended.cause_evidence = Some(Evidence::Certain);
+            ended.error = Some(error);
+        }
+        let (size, cut) = final_size(directory.stdout());
+        (ended.usage.stdout_bytes, ended.usage.stdout_cut_bytes) = (size, cut);
+        if let Some(stderr) = directory.stderr() {
+            let (size, cut) = final_size(stderr);
+            (ended.usage.stderr_bytes, ended.usage.stderr_cut_bytes) = (size, cut);
+        }
+        if ended.outcome != Outcome::Succeeded {
+            ended.stdout_tail = directory.stdout().tail(TAIL_BYTES);
+            ended.stderr_tail = directory.stderr().and_then(|stderr| stderr.tail(TAIL_BYTES));
+        }
+        gpu_binding::explain(ended, self.parts.setup.gpu_binding, || self.environment.hides_gpus(order));
+        let is_unexplained = ended.cause.is_none() && ended.error.is_none();
+        if matches!(ended.outcome, Outcome::Failed | Outcome::Signaled) && is_unexplained {
+            let tails = [&ended.stderr_tail, &ended.stdout_tail];
+            let tails = tails.into_iter().filter_map(Option::as_deref);
+            if let Some((evidence, error)) = disk::full_disk(tails, directory) {
+                ended.cause = Some(Cause::DiskFull);
+                ended.cause_evidence = Some(evidence);
+                ended.error = Some(error);
+            }
+        }
+        let conditions = &self.parts.setup.stopping_conditions;
+        ended.stop_condition = expectations::stop_condition(conditions, directory.descriptor());
+    }
+}
+
+/// An attempt whose files are made.
+struct Begun {
+    directory: TaskDirectory,
+    task_file: TaskFile,
+}
+
+impl Begun {
+    /// Waits until the tree has ended, and keeps an eye on output that has a limit.
+    fn wait_for(&self, tree: &mut Tree, started_ns: i64, own_io: &mut OwnIo) {
+        let limited: Vec<&OutputFile> = [Some(self.directory.stdout()), self.directory.stderr()]
+            .into_iter()
+            .flatten()
+            .filter(|output| output.has_limit())
+            .collect();
+        let mut pause = LOOK_AT_OUTPUT;
+        let mut look_ns = (!limited.is_empty()).then(|| started_ns + tree::nanoseconds(pause));
+        while !tree.wait_until(look_ns, own_io) {
+            let mut has_grown = false;
+            for output in &limited {
+                has_grown |= output.free_middle();
+            }
+            pause = if has_grown { LOOK_AT_OUTPUT } else { (pause * 2).min(LOOK_AT_OUTPUT_AT_MOST) };
+            look_ns = Some(sys::monotonic_ns() + tree::nanoseconds(pause));
+        }
+    }
+}
+
+/// The size of a stream that is complete, and how much was cut out of it, if anything.
+fn final_size(output: &OutputFile) -> (Option<i64>, Option<i64>) {
+    let Some(size) = output.size() else { return (None, None) };
+    let signed = |bytes: u64| i64::try_from(bytes).ok();
+    match output.cut(size) {
+        Some((left, cut)) => (signed(left), signed(cut)),
+        None => (signed(size), None),
+    }
+}
+
+/// Whether what was asked for may be there in a moment.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOMEM | libc::ENFILE))
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn seconds(nanoseconds: i64) -> f64 {
+    nanoseconds as f64 / 1e9
+}
