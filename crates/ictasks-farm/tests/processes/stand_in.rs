@@ -85,6 +85,7 @@ impl Agent {
 
     /// Dies of kill -9. One task has ended and nobody was told, one is in a slot that lives on, one's
     /// slot is gone as well, one has not begun; and a process has nobody who looks after it.
+    #[allow(clippy::zombie_processes, reason = "it dies before it could wait")]
     fn die(&self, orders: &[TaskOrder]) {
         let worker_id = 1;
         self.log(&Line::Slot(Seat { worker_id, session: self.session, ..Seat::default() }));
