@@ -145,7 +145,7 @@ impl Agent {
         let shared = AgentError::system("share memory with the slots");
         let requests = &sys::shared_memory::<Requests>(1).map_err(shared)?[0];
         let oom_counter = OomCounter::find();
-        requests.set_oom_kill_count(oom_counter.as_ref().and_then(OomCounter::read).unwrap_or(0));
+        requests.note_oom_kill_count(oom_counter.as_ref().and_then(OomCounter::read).unwrap_or(0));
         let mut agent = Self {
             input,
             input_is_open: true,

@@ -299,6 +299,23 @@ fn a_stopped_task_can_be_ended() {
 }
 
 #[test]
+fn a_second_request_to_end_hurries() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut agent = Agent::start(&specimen::setup(dir.path()));
+    agent.hello();
+    agent.order(order("trap 'touch heard' TERM; touch ready; while true; do sleep 0.01; done"));
+    let (ready, heard) = (agent.task_file(0, "ready"), agent.task_file(0, "heard"));
+    wait_for("the task", || ready.exists());
+    agent.send(&Request::Terminate { grace_s: 1000.0, cause: Cause::Interrupted });
+    wait_for("SIGTERM", || heard.exists());
+    agent.send(&Request::Terminate { grace_s: 0.0, cause: Cause::Stopped });
+    let ended = agent.ended();
+    // The first reason is the one that counts.
+    assert_eq!((ended.signal, ended.cause), (Some(9), Some(Cause::Interrupted)));
+    agent.end();
+}
+
+#[test]
 fn nothing_of_an_earlier_attempt_counts() {
     let dir = tempfile::tempdir().unwrap();
     let mut agent = Agent::start(&specimen::setup(dir.path()));
