@@ -36,6 +36,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 const LOOK_AFTER_SLOTS: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
 /// The same while slots stop their tasks, or while something is left of a slot that died.
 const LOOK_SOON: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+/// How long and how often the agent looks for the end of its slots after they have closed their pipes.
+const LAST_LOOKS: Duration = Duration::from_secs(10);
+const BETWEEN_LAST_LOOKS: Duration = Duration::from_micros(200);
 /// Grace of running tasks when the coordinator is gone.
 const LOST_GRACE: Duration = Duration::from_secs(1);
 
@@ -143,7 +146,7 @@ impl Agent {
         let shared = AgentError::system("share memory with the slots");
         let requests = &sys::shared_memory::<Requests>(1).map_err(shared)?[0];
         let oom_counter = OomCounter::find();
-        requests.set_oom_kill_count(oom_counter.as_ref().and_then(OomCounter::read).unwrap_or(0));
+        requests.note_oom_kill_count(oom_counter.as_ref().and_then(OomCounter::read).unwrap_or(0));
         let mut agent = Self {
             input,
             input_is_open: true,
@@ -251,9 +254,21 @@ impl Agent {
             self.look_after_slots();
             self.tell_when_stopped();
         }
-        self.look_after_slots();
+        self.see_slots_off();
         if let Enforcement::Cgroup(cgroups) = &self.enforcement {
             cgroups.remove();
+        }
+    }
+
+    /// Waits until the last slots are gone, and what a killed one left behind.
+    fn see_slots_off(&mut self) {
+        let until_ns = sys::monotonic_ns() + slot::nanoseconds(LAST_LOOKS);
+        loop {
+            self.look_after_slots();
+            if (self.slots.is_empty() && !self.has_orphans) || sys::monotonic_ns() >= until_ns {
+                return;
+            }
+            std::thread::sleep(BETWEEN_LAST_LOOKS);
         }
     }
 

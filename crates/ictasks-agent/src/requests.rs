@@ -19,7 +19,7 @@ pub struct Requests {
     stop_count: AtomicU32,
     /// An [`EndRequest`], or 0.
     end: AtomicU64,
-    /// How often the kernel has ended a process for want of memory, as far as the agent has seen.
+    /// How often the kernel has ended a process for want of memory, as far as agent or slots have seen.
     oom_kill_count: AtomicI64,
 }
 
@@ -77,14 +77,15 @@ impl Requests {
         (count % 2 == 1).then_some(count)
     }
 
-    /// What the agent last read of the kernel's counter.
+    /// What was last read of the kernel's counter.
     pub fn oom_kill_count(&self) -> i64 {
         self.oom_kill_count.load(Ordering::Relaxed)
     }
 
-    /// The agent has read the kernel's counter.
-    pub fn set_oom_kill_count(&self, count: i64) {
-        self.oom_kill_count.store(count, Ordering::Relaxed);
+    /// The kernel's counter has been read. Who reads it tells all: a task that begins now has nothing to
+    /// do with what was counted before.
+    pub fn note_oom_kill_count(&self, count: i64) {
+        self.oom_kill_count.fetch_max(count, Ordering::Relaxed);
     }
 }
 

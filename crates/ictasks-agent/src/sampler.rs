@@ -144,7 +144,7 @@ impl Sampler {
         }
         self.oom.due_ns = now_ns + nanoseconds(OOM_INTERVAL_S);
         if let Some(count) = self.oom.counter.as_ref().and_then(OomCounter::read) {
-            self.watched.requests.set_oom_kill_count(count);
+            self.watched.requests.note_oom_kill_count(count);
         }
     }
 

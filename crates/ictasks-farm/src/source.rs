@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_resumed_run_leaves_out_is_cheap() {
+    fn a_command_may_come_very_often() {
         let tasks = (0..200_000).map(|_| Task { command_hash: 1, ..Task::default() }).collect::<Vec<_>>();
         let past = |task_index| Past {
             task_index,

@@ -174,9 +174,7 @@ impl Slot {
             limit_bytes: self.parts.setup.memory_per_task_bytes,
             killed: self.parts.cgroup.as_mut().and_then(|cgroup| cgroup.killed()),
         };
-        let counter = self.parts.oom_counter.as_ref();
-        let oom_kill_rose =
-            || counter.and_then(|counter| counter.read()).is_some_and(|now| now > oom_kills_before);
+        let oom_kill_rose = || self.read_oom_kill_count().is_some_and(|now| now > oom_kills_before);
         let verdict = Verdict::of(&end, memory, oom_kill_rose);
         let worker_id = self.parts.worker.id;
         TaskEnded {
@@ -192,6 +190,12 @@ impl Slot {
             usage,
             ..TaskEnded::unmeasured(order.task_index, order.attempt, worker_id, verdict.outcome)
         }
+    }
+
+    fn read_oom_kill_count(&self) -> Option<i64> {
+        let count = self.parts.oom_counter.as_ref()?.read()?;
+        self.parts.requests.note_oom_kill_count(count);
+        Some(count)
     }
 
     fn watched(&self, order: &TaskOrder, started: &Started, sequence: u64) -> Watched {

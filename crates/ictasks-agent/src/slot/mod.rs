@@ -51,6 +51,8 @@ use environment::Environment;
 use io_account::IoAccount;
 use launch::Launcher;
 
+pub use tree::nanoseconds;
+
 /// What a slot is given at its birth.
 pub struct SlotParts {
     /// What holds for every task.
