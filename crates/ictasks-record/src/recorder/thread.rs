@@ -113,6 +113,10 @@ impl RecorderThread {
             }
             (Ok(()), None) => Err(RecordError::Stopped),
             (Err(error), end) => {
+                // What was written before is to stay; there is nothing to be done if it cannot.
+                let _ = self.events.sync();
+                let _ = self.samples.sync();
+                self.say_that_it_failed();
                 self.trouble.set(error);
                 // Senders must neither wait nor believe that their events are kept.
                 while end.is_none() && !matches!(receiver.recv(), Ok(Message::Finish(_)) | Err(_)) {}
