@@ -288,7 +288,7 @@ impl Agent {
         }
         if !matches!(self.input.fill(), Ok(1..)) {
             self.input_is_open = false;
-            self.coordinator_may_be_lost();
+            self.coordinator_lost();
             return;
         }
         self.take_requests();
@@ -336,12 +336,9 @@ impl Agent {
         }
     }
 
-    /// One end of the pipes is closed. After its last request the coordinator may go as soon as it
-    /// likes if nothing runs; else nothing runs on unattended.
-    fn coordinator_may_be_lost(&mut self) {
-        if self.state == State::Ending && self.slots.iter().all(|slot| !slot.cell.is_busy()) {
-            return;
-        }
+    /// The coordinator is gone: nothing runs on unattended, and what a slot has just taken does not
+    /// begin. Where all is done, this changes nothing.
+    fn coordinator_lost(&mut self) {
         self.give_back();
         self.end_tasks(Cause::CoordinatorLost, LOST_GRACE);
         self.state = State::Ending;
@@ -418,7 +415,7 @@ impl Agent {
         }
         if count > 0 && self.output.send_lines(&lines).is_err() && !self.is_lost {
             self.is_lost = true;
-            self.coordinator_may_be_lost();
+            self.coordinator_lost();
         }
         if ended { Forwarded::SlotsEnded } else { Forwarded::Replies(count) }
     }

@@ -299,6 +299,41 @@ fn a_stopped_task_can_be_ended() {
 }
 
 #[test]
+fn stops_may_come_and_go_while_tasks_begin_and_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut setup = specimen::setup(dir.path());
+    setup.workers = (0..4).map(|id| Worker { id, cores: None, gpus: Vec::new() }).collect();
+    let mut agent = Agent::start(&setup);
+    agent.hello();
+    for _ in 0..200 {
+        agent.order(order("sleep 0.01 | cat"));
+    }
+    let mut finished = 0;
+    for _ in 0..20 {
+        agent.send(&Request::Suspend);
+        agent.next(|reply| match reply {
+            Reply::Suspended => Some(()),
+            Reply::Finished(ended) => {
+                assert_eq!(ended.outcome, Outcome::Succeeded);
+                finished += 1;
+                None
+            }
+            Reply::Started(_) | Reply::Samples(_) => None,
+            other => panic!("{other:?}"),
+        });
+        agent.send(&Request::Continue);
+        // One that is taken back before it is carried out needs no answer.
+        agent.send(&Request::Suspend);
+        agent.send(&Request::Continue);
+    }
+    while finished < 200 {
+        assert_eq!(agent.ended().outcome, Outcome::Succeeded);
+        finished += 1;
+    }
+    agent.end();
+}
+
+#[test]
 fn a_second_request_to_end_hurries() {
     let dir = tempfile::tempdir().unwrap();
     let mut agent = Agent::start(&specimen::setup(dir.path()));
