@@ -422,12 +422,20 @@ fn the_kernel_takes_tasks_first() {
     let own: i32 = fs::read_to_string("/proc/self/oom_score_adj").unwrap().trim().parse().unwrap();
     let mut agent = Agent::start(&specimen::setup(dir.path()));
     let agent_pid = agent.hello().pid;
-    let command = "cat /proc/self/oom_score_adj; cat /proc/$PPID/oom_score_adj";
-    agent.run(order(command));
-    let scores = fs::read_to_string(agent.task_file(0, "stdout.txt")).unwrap();
-    assert_eq!(scores, format!("{}\n{own}\n", (own + 500).min(1000)));
-    let agents = fs::read_to_string(format!("/proc/{agent_pid}/oom_score_adj")).unwrap();
-    assert_eq!(agents.trim(), own.to_string());
+    let command =
+        "cat /proc/self/oom_score_adj; echo $PPID > new; mv new slot; while [ ! -e go ]; do sleep 0.01; done";
+    agent.order(order(command));
+    let slot = agent.task_file(0, "slot");
+    wait_for("the task", || slot.exists());
+    let score = fs::read_to_string(agent.task_file(0, "stdout.txt")).unwrap();
+    assert_eq!(score.trim(), (own + 500).min(1000).to_string());
+    let slot = fs::read_to_string(slot).unwrap();
+    for process in [slot.trim(), &agent_pid.to_string()] {
+        let score = || fs::read_to_string(format!("/proc/{process}/oom_score_adj")).unwrap();
+        wait_for("the score that it had", || score().trim() == own.to_string());
+    }
+    fs::write(agent.task_file(0, "go"), "").unwrap();
+    assert_eq!(agent.ended().outcome, Outcome::Succeeded);
     agent.end();
 }
 
