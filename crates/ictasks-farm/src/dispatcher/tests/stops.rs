@@ -102,3 +102,16 @@ fn a_mistake_in_the_list_ends_the_reading_of_its_rest() {
     let end = bench.dispatcher.into_end();
     assert!(!end.list_complete && matches!(end.stop, Some(StopReason::Stopped(_))));
 }
+
+#[test]
+fn trouble_counts_more_than_a_wish() {
+    let plan = plan(1);
+    let mut bench = Bench::new(&plan, true);
+    bench.tasks(0..1);
+    bench.stop(StopReason::Drain("SIGUSR1".to_owned()));
+    bench.stop(StopReason::DiskFull("free space".to_owned()));
+    bench.stop(StopReason::Signal(2));
+    let terminate = Request::Terminate { grace_s: 10.0, cause: Cause::Interrupted };
+    assert_eq!(bench.requests.last(), Some(&terminate));
+    assert!(matches!(bench.dispatcher.into_end().stop, Some(StopReason::DiskFull(_))));
+}
