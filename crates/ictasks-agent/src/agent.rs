@@ -12,6 +12,7 @@ use ictasks_core::attempt::Cause;
 use ictasks_core::protocol::{PROTOCOL_VERSION, RUN_PREFIX, Reply, Request, Setup};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::affinity;
 use crate::error::AgentError;
 use crate::gpu;
 use crate::lines::LineReader;
@@ -19,15 +20,14 @@ use crate::memory::Enforcement;
 use crate::memory::oom_count::OomCounter;
 use crate::node_info;
 use crate::output::SharedOutput;
-use crate::process_table::OwnIo;
 use crate::queue::{OrderReceiver, OrderSender, Received, Replied, ReplyReceiver, ReplySender};
-use crate::requests::{EndRequest, Requests, ring};
+use crate::requests::Requests;
 use crate::sampler::{self, Watched};
 use crate::shared::SlotCell;
-use crate::slot::sweep::Sweep;
 use crate::slot::{self, SlotParts};
 use crate::slot_log::SlotLog;
-use crate::sys::{self, Fork, Wait};
+use crate::slots::{SlotHandle, Slots};
+use crate::sys::{self, Fork};
 
 /// Between two rounds of replies: this for each reply of the last round, at most [`LONGEST_PAUSE`].
 const PAUSE_PER_REPLY: Duration = Duration::from_micros(400);
@@ -106,8 +106,7 @@ struct Agent {
     orders: Option<OrderSender>,
     taken_back: OrderReceiver,
     replies: ReplyReceiver,
-    slots: Vec<SlotHandle>,
-    requests: &'static Requests,
+    slots: Slots,
     enforcement: Enforcement,
     waiting: VecDeque<Vec<u8>>,
     state: State,
@@ -115,15 +114,6 @@ struct Agent {
     stopping: Option<u32>,
     /// Nobody takes replies any more.
     is_lost: bool,
-    /// A slot died, and what it left behind is not all gone.
-    has_orphans: bool,
-}
-
-/// A slot that lives.
-#[derive(Clone, Copy)]
-struct SlotHandle {
-    pid: i32,
-    cell: &'static SlotCell,
 }
 
 impl Agent {
@@ -134,7 +124,7 @@ impl Agent {
     ) -> Result<Self, AgentError> {
         let host = node_info::host_name();
         if setup.pin_cores {
-            check_pinning(&setup)?;
+            affinity::check(&setup)?;
         }
         let log = SlotLog::open(&setup.run_dir, &host, setup.host_id)?;
         let (orders, order_receiver) =
@@ -154,14 +144,12 @@ impl Agent {
             orders: Some(orders),
             taken_back: order_receiver,
             replies,
-            slots: Vec::new(),
-            requests,
+            slots: Slots::new(requests),
             enforcement: Enforcement::choose(&setup),
             waiting: VecDeque::new(),
             state: State::Working,
             stopping: None,
             is_lost: false,
-            has_orphans: false,
         };
         for (worker, cell) in setup.workers.iter().zip(cells) {
             let parts = agent.slot_parts(&setup, &host, worker, cell, &reply_sender, &log);
@@ -198,7 +186,7 @@ impl Agent {
             replies: replies.try_clone()?,
             log: log.try_clone()?,
             cell,
-            requests: self.requests,
+            requests: self.slots.requests(),
             cgroup,
             oom_counter: None,
             agent_pid: i32::try_from(std::process::id()).unwrap_or(0),
@@ -214,7 +202,7 @@ impl Agent {
                 drop(self);
                 sys::exit_now(slot::run(parts));
             }
-            Fork::Parent(pid) => self.slots.push(SlotHandle { pid, cell }),
+            Fork::Parent(pid) => self.slots.add(SlotHandle { pid, cell }),
         }
         Ok(self)
     }
@@ -230,7 +218,7 @@ impl Agent {
             interval_s: setup.sample_interval_s,
             slots: self.slots.iter().map(|slot| (slot.pid, slot.cell)).collect(),
             memory_limit_bytes,
-            requests: self.requests,
+            requests: self.slots.requests(),
         };
         let output = self.output.clone();
         std::thread::spawn(move || sampler::run(watched, &output));
@@ -265,7 +253,7 @@ impl Agent {
         let until_ns = sys::monotonic_ns() + slot::nanoseconds(LAST_LOOKS);
         loop {
             self.look_after_slots();
-            if (self.slots.is_empty() && !self.has_orphans) || sys::monotonic_ns() >= until_ns {
+            if self.slots.are_gone() || sys::monotonic_ns() >= until_ns {
                 return;
             }
             std::thread::sleep(BETWEEN_LAST_LOOKS);
@@ -281,7 +269,7 @@ impl Agent {
             polled.push(PollFd::new(orders, PollFlags::OUT));
         }
         // Whatever interrupts it, the loop looks at everything.
-        let is_soon = self.stopping.is_some() || self.has_orphans;
+        let is_soon = self.stopping.is_some() || self.slots.have_orphans();
         let _ = poll(&mut polled, Some(if is_soon { &LOOK_SOON } else { &LOOK_AFTER_SLOTS }));
     }
 
@@ -291,7 +279,7 @@ impl Agent {
         }
         if !matches!(self.input.fill(), Ok(1..)) {
             self.input_is_open = false;
-            self.coordinator_may_be_lost();
+            self.coordinator_lost();
             return;
         }
         self.take_requests();
@@ -320,18 +308,16 @@ impl Agent {
                     self.state = State::Stopping;
                 }
                 self.give_back();
-                self.end_tasks(cause, Duration::try_from_secs_f64(grace_s).unwrap_or_default());
+                self.slots.end_tasks(cause, Duration::try_from_secs_f64(grace_s).unwrap_or_default());
             }
             Ok(Request::End) => self.state = State::Ending,
             Ok(Request::Suspend) => {
-                self.requests.set_stopped(true);
-                self.ring_all();
-                self.stopping = self.requests.stop();
+                self.slots.set_stopped(true);
+                self.stopping = self.slots.requests().stop();
             }
             Ok(Request::Continue) => {
                 self.stopping = None;
-                self.requests.set_stopped(false);
-                self.ring_all();
+                self.slots.set_stopped(false);
             }
             Ok(Request::Run(_)) | Err(_) => {
                 self.trouble("the agent cannot understand the coordinator".to_owned())
@@ -339,31 +325,18 @@ impl Agent {
         }
     }
 
-    /// One end of the pipes is closed. After its last request the coordinator may go as soon as it
-    /// likes if nothing runs; else nothing runs on unattended.
-    fn coordinator_may_be_lost(&mut self) {
-        if self.state == State::Ending && self.slots.iter().all(|slot| !slot.cell.is_busy()) {
-            return;
-        }
+    /// The coordinator is gone: nothing runs on unattended, and what a slot has just taken does not
+    /// begin. Where all is done, this changes nothing.
+    fn coordinator_lost(&mut self) {
         self.give_back();
-        self.end_tasks(Cause::CoordinatorLost, LOST_GRACE);
+        self.slots.end_tasks(Cause::CoordinatorLost, LOST_GRACE);
         self.state = State::Ending;
-    }
-
-    fn end_tasks(&self, cause: Cause, grace: Duration) {
-        self.requests.end_tasks(EndRequest::new(cause, grace));
-        self.ring_all();
-    }
-
-    /// Has every slot look at its requests.
-    fn ring_all(&self) {
-        self.slots.iter().for_each(|slot| ring(slot.pid));
     }
 
     /// Answers a [`Request::Suspend`] once nothing runs any more.
     fn tell_when_stopped(&mut self) {
         let Some(stop) = self.stopping else { return };
-        if self.slots.iter().all(|slot| slot.cell.is_stopped_for(stop)) {
+        if self.slots.are_stopped_for(stop) {
             self.stopping = None;
             self.send(&Reply::Suspended);
         }
@@ -421,40 +394,17 @@ impl Agent {
         }
         if count > 0 && self.output.send_lines(&lines).is_err() && !self.is_lost {
             self.is_lost = true;
-            self.coordinator_may_be_lost();
+            self.coordinator_lost();
         }
         if ended { Forwarded::SlotsEnded } else { Forwarded::Replies(count) }
     }
 
-    /// Reaps slots. One that ended early leaves its task to the agent, the next subreaper.
+    /// Reaps slots; one that ended before it should is trouble.
     fn look_after_slots(&mut self) {
-        let mut has_children = true;
-        while has_children {
-            match sys::wait_any() {
-                Ok(Wait::Reaped(reaped)) => self.reaped(reaped.pid, reaped.status),
-                Ok(Wait::Running) => break,
-                Ok(Wait::NoChildren) | Err(_) => has_children = false,
+        for how in self.slots.look_after() {
+            if self.orders.is_some() {
+                self.trouble(how);
             }
-        }
-        if self.has_orphans {
-            let slots: Vec<i32> = self.slots.iter().map(|slot| slot.pid).collect();
-            let swept = Sweep { group: None, spared: &slots }.kill(&mut OwnIo::default());
-            self.has_orphans = has_children && !(swept.is_complete && swept.pids.is_empty());
-        }
-    }
-
-    fn reaped(&mut self, pid: i32, status: i32) {
-        let Some(position) = self.slots.iter().position(|slot| slot.pid == pid) else { return };
-        let slot = self.slots.swap_remove(position);
-        if slot.cell.is_busy() {
-            self.has_orphans = true;
-        }
-        if self.orders.is_some() {
-            let how = sys::term_signal(status).map_or_else(
-                || "ended by itself".to_owned(),
-                |signal| format!("was killed by signal {signal}"),
-            );
-            self.trouble(format!("slot {pid} of the agent {how}"));
         }
     }
 
@@ -474,19 +424,4 @@ enum Forwarded {
     Replies(u32),
     /// No slot is left.
     SlotsEnded,
-}
-
-/// Tries every worker's CPUs before anything runs, so that the record never claims a pinning that failed.
-fn check_pinning(setup: &Setup) -> Result<(), AgentError> {
-    let Ok(before) = rustix::thread::sched_getaffinity(None) else { return Ok(()) };
-    for worker in &setup.workers {
-        let Some(cores) = &worker.cores else { continue };
-        crate::affinity::pin(cores).map_err(|source| AgentError::Pin {
-            worker_id: worker.id,
-            cores: cores.clone(),
-            source,
-        })?;
-    }
-    rustix::thread::sched_setaffinity(None, &before)
-        .map_err(|error| AgentError::system("restore its own CPUs")(error.into()))
 }

@@ -6,7 +6,7 @@
 //! subreaper of one task can tell whose a stray descendant is.
 //!
 //! - [`agent`]: the main loop
-//! - `slot`: what a slot does
+//! - `slot`: what a slot does; `slots`: all of them, as the agent sees them
 //! - `queue`, `requests`, `shared`, `slot_log`: what agent and slots share
 //! - `memory`: limits, and what the kernel says when it runs out
 //! - `sampler`, `process_table`, [`gpu`]: what is looked at from outside
@@ -27,6 +27,7 @@ mod sampler;
 mod shared;
 mod slot;
 mod slot_log;
+mod slots;
 #[cfg(test)]
 mod specimen;
 mod sys;

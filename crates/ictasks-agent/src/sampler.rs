@@ -25,6 +25,8 @@ const TICK: Duration = Duration::from_millis(100);
 const MEMORY_INTERVAL_S: f64 = 0.4;
 /// How often the kernel's counter is read, seconds.
 const OOM_INTERVAL_S: f64 = 1.0;
+/// The same where only the kernel's counter is read.
+const OOM_TICK: Duration = Duration::from_secs(1);
 /// Age at which a task gets its first sample, seconds.
 const FIRST_AFTER_S: f64 = 0.1;
 
@@ -53,13 +55,15 @@ struct OomWatch {
 
 /// Samples until the agent ends. Where nobody listens any more it just stops.
 pub fn run(watched: Watched, output: &SharedOutput) {
+    let looks_at_tasks = watched.interval_s > 0.0 || watched.memory_limit_bytes.is_some();
+    let tick = if looks_at_tasks { TICK } else { OOM_TICK };
     let mut sampler = Sampler::new(watched);
     loop {
         let samples = sampler.look();
         if !samples.is_empty() && output.send(&Reply::Samples(samples)).is_err() {
             return;
         }
-        std::thread::sleep(TICK);
+        std::thread::sleep(tick);
     }
 }
 

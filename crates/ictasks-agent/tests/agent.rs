@@ -299,6 +299,41 @@ fn a_stopped_task_can_be_ended() {
 }
 
 #[test]
+fn stops_may_come_and_go_while_tasks_begin_and_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut setup = specimen::setup(dir.path());
+    setup.workers = (0..4).map(|id| Worker { id, cores: None, gpus: Vec::new() }).collect();
+    let mut agent = Agent::start(&setup);
+    agent.hello();
+    for _ in 0..200 {
+        agent.order(order("sleep 0.01 | cat"));
+    }
+    let mut finished = 0;
+    for _ in 0..20 {
+        agent.send(&Request::Suspend);
+        agent.next(|reply| match reply {
+            Reply::Suspended => Some(()),
+            Reply::Finished(ended) => {
+                assert_eq!(ended.outcome, Outcome::Succeeded);
+                finished += 1;
+                None
+            }
+            Reply::Started(_) | Reply::Samples(_) => None,
+            other => panic!("{other:?}"),
+        });
+        agent.send(&Request::Continue);
+        // One that is taken back before it is carried out needs no answer.
+        agent.send(&Request::Suspend);
+        agent.send(&Request::Continue);
+    }
+    while finished < 200 {
+        assert_eq!(agent.ended().outcome, Outcome::Succeeded);
+        finished += 1;
+    }
+    agent.end();
+}
+
+#[test]
 fn a_second_request_to_end_hurries() {
     let dir = tempfile::tempdir().unwrap();
     let mut agent = Agent::start(&specimen::setup(dir.path()));
@@ -387,12 +422,20 @@ fn the_kernel_takes_tasks_first() {
     let own: i32 = fs::read_to_string("/proc/self/oom_score_adj").unwrap().trim().parse().unwrap();
     let mut agent = Agent::start(&specimen::setup(dir.path()));
     let agent_pid = agent.hello().pid;
-    let command = "cat /proc/self/oom_score_adj; cat /proc/$PPID/oom_score_adj";
-    agent.run(order(command));
-    let scores = fs::read_to_string(agent.task_file(0, "stdout.txt")).unwrap();
-    assert_eq!(scores, format!("{}\n{own}\n", (own + 500).min(1000)));
-    let agents = fs::read_to_string(format!("/proc/{agent_pid}/oom_score_adj")).unwrap();
-    assert_eq!(agents.trim(), own.to_string());
+    let command =
+        "cat /proc/self/oom_score_adj; echo $PPID > new; mv new slot; while [ ! -e go ]; do sleep 0.01; done";
+    agent.order(order(command));
+    let slot = agent.task_file(0, "slot");
+    wait_for("the task", || slot.exists());
+    let score = fs::read_to_string(agent.task_file(0, "stdout.txt")).unwrap();
+    assert_eq!(score.trim(), (own + 500).min(1000).to_string());
+    let slot = fs::read_to_string(slot).unwrap();
+    for process in [slot.trim(), &agent_pid.to_string()] {
+        let score = || fs::read_to_string(format!("/proc/{process}/oom_score_adj")).unwrap();
+        wait_for("the score that it had", || score().trim() == own.to_string());
+    }
+    fs::write(agent.task_file(0, "go"), "").unwrap();
+    assert_eq!(agent.ended().outcome, Outcome::Succeeded);
     agent.end();
 }
 

@@ -89,7 +89,14 @@ impl LoggedAttempt {
 /// # Errors
 /// If the file cannot be read.
 pub fn read(path: &Path, take: &mut dyn FnMut(LoggedAttempt)) -> io::Result<u64> {
-    let mut reader = BufReader::new(File::open(path)?);
+    read_from(BufReader::new(File::open(path)?), take)
+}
+
+/// As [`read`], from anything.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn read_from(mut reader: impl BufRead, take: &mut dyn FnMut(LoggedAttempt)) -> io::Result<u64> {
     let mut seats: HashMap<i32, Seat> = HashMap::new();
     // In the order in which they were begun; a worker has one at a time.
     let mut begun: Vec<(i64, i32, LoggedAttempt)> = Vec::new();
@@ -129,7 +136,7 @@ pub fn read(path: &Path, take: &mut dyn FnMut(LoggedAttempt)) -> io::Result<u64>
 }
 
 /// Reads one line; false at the end.
-fn next_line(reader: &mut BufReader<File>, bytes: &mut Vec<u8>) -> io::Result<bool> {
+fn next_line(reader: &mut impl BufRead, bytes: &mut Vec<u8>) -> io::Result<bool> {
     bytes.clear();
     let read = reader.by_ref().take(LONGEST_LINE_BYTES).read_until(b'\n', bytes)?;
     Ok(read > 0)

@@ -20,18 +20,6 @@ pub enum FarmError {
         /// Why.
         source: io::Error,
     },
-    /// The agent is of another version.
-    #[error(
-        "work with the agent on `{host}`: it speaks version {theirs} of the protocol, this program version {ours}; install one version of both"
-    )]
-    Version {
-        /// Its host.
-        host: String,
-        /// The agent's.
-        theirs: u32,
-        /// This program's.
-        ours: u32,
-    },
     /// The kernel refused what the coordinator needs.
     #[error("{action}")]
     System {

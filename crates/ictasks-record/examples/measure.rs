@@ -1,6 +1,8 @@
 //! Measures the recorder: cost of an event, time of the end, peak memory.
 //!
 //! `cargo run --release -p ictasks-record --example measure -- DIR TASKS [TASKS_PER_S]`
+//!
+//! A directory that holds a record already is gone on with, by other tasks.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,28 +11,38 @@ use std::time::{Duration, Instant};
 use ictasks_core::attempt::{Attempt, Outcome};
 use ictasks_core::column::Timestamp;
 use ictasks_core::event::{Event, EventBody, EventSink};
-use ictasks_record::{Recorder, RecorderOptions, RunEnd, RunFile, RunLock, RunState, Session};
+use ictasks_record::{Recorder, RecorderOptions, Recovered, RunEnd, RunFile, RunLock, RunState, Session};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let run_dir = PathBuf::from(arguments.next().ok_or("a directory is missing")?);
     let tasks: i64 = arguments.next().ok_or("a number of tasks is missing")?.parse()?;
     let rate: Option<f64> = arguments.next().map(|rate| rate.parse()).transpose()?;
-    let mut run = RunFile::new("0.3.0", "measured", "measure", serde_json::Map::new());
-    run.sessions.push(Session::begin(0, Vec::new(), serde_json::Value::Null, "here"));
     let lock = RunLock::take(&run_dir, "here")?;
     let start = Instant::now();
-    let mut recorder = Recorder::start(RecorderOptions { lock, run, repair: None })?;
+    let recovered = Recovered::open(&lock)?;
+    println!("open {:.1} ms, {}", start.elapsed().as_secs_f64() * 1e3, peak()?);
+    let (first, session) = recovered.as_ref().map_or((0, 0), |found| (found.next_seq, found.next_session));
+    let mut run = match &recovered {
+        Some(recovered) => recovered.run.clone(),
+        None => RunFile::new("0.3.0", "measured", "measure", serde_json::Map::new()),
+    };
+    run.sessions.push(Session::begin(session, Vec::new(), serde_json::Value::Null, "here"));
+    let start = Instant::now();
+    // The history stays, as in a program that goes on.
+    let (history, repair) = recovered.map(|found| (found.history, found.repair)).unzip();
+    let mut recorder = Recorder::start(RecorderOptions { lock, run, repair })?;
     println!("start {:.1} ms", start.elapsed().as_secs_f64() * 1e3);
 
     let before = cpu_s();
     let start = Instant::now();
-    for index in 0..tasks {
-        recorder.events(&Arc::from([event(2 * index, started(index))]))?;
-        recorder.events(&Arc::from([event(2 * index + 1, finished(index))]))?;
+    for index in first..first + tasks {
+        let seq = 2 * index - first;
+        recorder.events(&Arc::from([event(seq, started(index))]))?;
+        recorder.events(&Arc::from([event(seq + 1, finished(index))]))?;
         if let Some(rate) = rate {
             #[allow(clippy::cast_precision_loss)]
-            let due = Duration::from_secs_f64(index as f64 / rate);
+            let due = Duration::from_secs_f64((index - first) as f64 / rate);
             std::thread::sleep(due.saturating_sub(start.elapsed()));
         }
     }
@@ -54,7 +66,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         (last - after) / events * 1e6
     );
     println!("peak {}", peak()?);
-    println!("{:?}", finished.totals);
+    println!("{} tasks before; {:?}", history.map_or(0, |history| history.len()), finished.totals);
     Ok(())
 }
 

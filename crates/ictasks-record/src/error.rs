@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parquet::errors::ParquetError;
+
 /// Why the record could not be written, read or taken over.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
@@ -16,7 +18,7 @@ pub enum RecordError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// There was no room (disk or quota); the reserve was given up so that the end can be written.
+    /// There was no room (disk or quota); the reserve is given up then, so that the end can be written.
     #[error(
         "write `{}`, because the disk or the quota is full; what was recorded is kept: free some space, then \
          go on with `--resume`", path.display()
@@ -35,7 +37,7 @@ pub enum RecordError {
         /// On what.
         path: PathBuf,
         /// What the Parquet library said.
-        source: parquet::errors::ParquetError,
+        source: ParquetError,
     },
     /// Rows could not be brought into columns.
     #[error("arrange rows of the record")]
@@ -117,14 +119,36 @@ pub(crate) trait AtPath<T> {
     fn at(self, action: &'static str, path: &Path) -> Result<T, RecordError>;
 }
 
+/// Whether the error says that disk or quota are full.
+pub(crate) fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+}
+
 impl<T> AtPath<T> for std::io::Result<T> {
     fn at(self, action: &'static str, path: &Path) -> Result<T, RecordError> {
-        self.map_err(|source| RecordError::File { action, path: path.to_path_buf(), source })
+        self.map_err(|source| {
+            let path = path.to_path_buf();
+            if is_full(&source) {
+                RecordError::Full { path, source }
+            } else {
+                RecordError::File { action, path, source }
+            }
+        })
     }
 }
 
 impl<T> AtPath<T> for parquet::errors::Result<T> {
     fn at(self, action: &'static str, path: &Path) -> Result<T, RecordError> {
-        self.map_err(|source| RecordError::Table { action, path: path.to_path_buf(), source })
+        self.map_err(|source| {
+            let path = path.to_path_buf();
+            match source {
+                ParquetError::External(cause) => match cause.downcast::<std::io::Error>() {
+                    Ok(cause) if is_full(&cause) => RecordError::Full { path, source: *cause },
+                    Ok(cause) => RecordError::File { action, path, source: *cause },
+                    Err(cause) => RecordError::Table { action, path, source: ParquetError::External(cause) },
+                },
+                source => RecordError::Table { action, path, source },
+            }
+        })
     }
 }

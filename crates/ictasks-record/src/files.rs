@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::error::{AtPath, RecordError};
+use crate::error::{AtPath, RecordError, is_full};
 
 /// Size of the reserve: a last batch, run.json and small tables.
 const RESERVE_BYTES: usize = 256 * 1024;
@@ -22,7 +22,11 @@ pub(crate) struct Reserve {
 impl Reserve {
     /// Writes the reserve file. Where there is no room for it, there is none for a run either.
     pub(crate) fn create(path: &Path) -> Result<Self, RecordError> {
-        fs::write(path, vec![0xA5; RESERVE_BYTES]).at("write", path)?;
+        if let Err(error) = fs::write(path, vec![0xA5; RESERVE_BYTES]) {
+            // Half a reserve would only make the disk fuller.
+            let _ = fs::remove_file(path);
+            return Err(error).at("write", path);
+        }
         Ok(Self { path: path.into(), trouble: Arc::default() })
     }
 
@@ -43,11 +47,6 @@ impl Reserve {
         }
         fs::remove_file(&*self.path).is_ok()
     }
-}
-
-/// Whether the error says that disk or quota are full.
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// A writer that gives the reserve up when there is no room, and goes on.
@@ -116,12 +115,21 @@ pub(crate) fn remove_if_there(path: &Path) -> Result<(), RecordError> {
 /// A plain rename suffices: it makes ext4 flush the file, which it has been already, and
 /// run.json is written every ten seconds, not for every task.
 pub(crate) fn replace(path: &Path, content: &[u8], reserve: Option<&Reserve>) -> Result<(), RecordError> {
-    let temporary = temporary(path);
-    let file = File::create(&temporary).at("create", &temporary)?;
-    let mut writer = ReservedWriter::new(file, &temporary, reserve);
-    writer.write_all(content).at("write", &temporary)?;
-    writer.inner().sync_all().at("sync", &temporary)?;
-    put_in_place(path)
+    let written = write_synced(&temporary(path), content, reserve);
+    if written.is_err() {
+        // What is there stays as it is.
+        let _ = fs::remove_file(temporary(path));
+    }
+    written?;
+    put_in_place(path)?;
+    sync_directory(path.parent().unwrap_or(path))
+}
+
+fn write_synced(temporary: &Path, content: &[u8], reserve: Option<&Reserve>) -> Result<(), RecordError> {
+    let file = File::create(temporary).at("create", temporary)?;
+    let mut writer = ReservedWriter::new(file, temporary, reserve);
+    writer.write_all(content).at("write", temporary)?;
+    writer.inner().sync_all().at("sync", temporary)
 }
 
 #[cfg(test)]

@@ -22,7 +22,8 @@ pub(super) enum Stage {
 
 impl Dispatcher<'_> {
     /// The run is to stop: nothing new starts. Of several reasons the first is kept, unless a later
-    /// one ends what the first let finish. A signal to a run whose tasks are being ended kills them.
+    /// one ends what the first let finish, or is trouble where the first was a wish. A signal to a run
+    /// whose tasks are being ended kills them.
     pub fn stop(&mut self, reason: StopReason) {
         // A list with a mistake is not read beyond it.
         self.reads_rest &= !matches!(reason, StopReason::Input(_));
@@ -31,9 +32,11 @@ impl Dispatcher<'_> {
             Stage::Finishing if reason.ends_running_tasks() => {
                 self.announce(&reason);
                 self.terminate(&reason);
-                if self.stop.as_ref().is_none_or(StopReason::is_wish) || !reason.is_wish() {
-                    self.stop = Some(reason);
-                }
+                self.replace_reason(reason);
+            }
+            Stage::Finishing if !reason.is_wish() && self.stop.as_ref().is_some_and(StopReason::is_wish) => {
+                self.announce(&reason);
+                self.replace_reason(reason);
             }
             Stage::Terminating | Stage::Killing if matches!(reason, StopReason::Signal(_)) => {
                 self.stage = Stage::Killing;
@@ -67,6 +70,13 @@ impl Dispatcher<'_> {
         self.stop = Some(reason);
         for job in self.queue.take_all() {
             self.leave(job);
+        }
+    }
+
+    /// Trouble stays the reason, whatever is wished for later.
+    fn replace_reason(&mut self, reason: StopReason) {
+        if self.stop.as_ref().is_none_or(StopReason::is_wish) || !reason.is_wish() {
+            self.stop = Some(reason);
         }
     }
 

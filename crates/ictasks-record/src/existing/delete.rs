@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use arrow::array::{AsArray, RecordBatch};
+use ictasks_core::layout;
 
 use super::{both_names, for_each_task_dir, is_absent, record_files};
 use crate::error::{AtPath, RecordError};
@@ -71,6 +72,16 @@ pub(super) fn delete(run_dir: &Path, run: Option<&RunFile>) -> Result<Deleted, R
     for name in record_files() {
         for path in both_names(run_dir, name) {
             deleted.remove(&path)?;
+        }
+    }
+    for entry in fs::read_dir(run_dir).at("read", run_dir)? {
+        let entry = entry.at("read", run_dir)?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        // What could not be read when a run went on.
+        if record_files().any(|ours| name.strip_prefix(ours).is_some_and(|rest| rest.starts_with(".damaged")))
+        {
+            deleted.remove(&entry.path())?;
         }
     }
     Ok(deleted)
@@ -151,7 +162,8 @@ fn delete_journal(run_dir: &Path, deleted: &mut Deleted) -> Result<(), RecordErr
         let name = entry.file_name();
         let name = name.to_string_lossy();
         let ours = ["events-", "samples-", "agent-", ".events-", ".samples-"];
-        if name != LOCK_FILE && (name == "reserve" || ours.iter().any(|o| name.starts_with(o))) {
+        let named = ["reserve", layout::STOP_FILE];
+        if name != LOCK_FILE && (named.contains(&&*name) || ours.iter().any(|o| name.starts_with(o))) {
             deleted.remove(&entry.path())?;
         }
     }

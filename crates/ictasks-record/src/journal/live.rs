@@ -10,7 +10,7 @@ use ictasks_core::column::Cell;
 
 use super::{journal_dir, part_path, parts, stream};
 use crate::error::{AtPath, RecordError};
-use crate::files::{Reserve, ReservedWriter, put_in_place, sync_directory};
+use crate::files::{Reserve, ReservedWriter, put_in_place, remove_if_there, sync_directory, temporary};
 use crate::parquet_file::{Opened, ParquetFile};
 use crate::rows::RowBuilder;
 use crate::schema::{Table, part_schema};
@@ -109,24 +109,35 @@ impl LiveTable {
         }
     }
 
-    /// Turns the live part into a Parquet file.
+    /// Turns the live part into a Parquet file. Where that fails, for instance because the disk
+    /// is full, the live part stays: it holds everything.
     fn finish_part(&mut self) -> Result<(), RecordError> {
         let Some(part) = self.part.take() else {
             return Ok(());
         };
         self.next_number = part.number + 1;
-        let columns = self.table.columns();
         let finished = part_path(&self.directory, self.table, part.number, true);
-        let mut file = TableFile::create(&finished, part_schema(columns), &self.facts, Some(&self.reserve))?;
+        let converted = self.convert(&part, &finished);
+        if !matches!(converted, Ok(true)) {
+            part.file.inner().sync_data().at("sync", &part.path)?;
+            remove_if_there(&temporary(&finished))?;
+            return converted.map(|_| ());
+        }
+        fs::remove_file(&part.path).at("remove", &part.path)
+    }
+
+    /// False if somebody wrote into our file. It stays as it is then, and the end will say so.
+    fn convert(&self, part: &LivePart, finished: &Path) -> Result<bool, RecordError> {
+        let columns = self.table.columns();
+        let mut file = TableFile::create(finished, part_schema(columns), &self.facts, Some(&self.reserve))?;
         let damage = stream::read(&part.path, columns, &mut |batch| file.write(batch))?;
         if damage.is_some() {
-            // Somebody wrote into our file. It stays as it is, and the end will say so.
-            return crate::files::remove_if_there(&crate::files::temporary(&finished));
+            return Ok(false);
         }
-        file.close()?.sync_data().at("sync", &finished)?;
-        put_in_place(&finished)?;
+        file.close()?.sync_data().at("sync", finished)?;
+        put_in_place(finished)?;
         sync_directory(&self.directory)?;
-        fs::remove_file(&part.path).at("remove", &part.path)
+        Ok(true)
     }
 }
 

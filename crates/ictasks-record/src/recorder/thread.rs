@@ -114,6 +114,10 @@ impl RecorderThread {
             (Ok(()), None) => Err(RecordError::Stopped),
             (Err(error), end) => {
                 self.trouble.set(error);
+                // What was written before is to stay; there is nothing to be done if it cannot.
+                let _ = self.events.sync();
+                let _ = self.samples.sync();
+                self.say_that_it_failed();
                 // Senders must neither wait nor believe that their events are kept.
                 while end.is_none() && !matches!(receiver.recv(), Ok(Message::Finish(_)) | Err(_)) {}
                 Err(RecordError::Stopped)
@@ -259,6 +263,9 @@ impl RecorderThread {
             let _ = remove_if_there(&temporary(&self.run_dir.join(table.file_name())));
         }
         self.run.state = RunState::Failed;
+        if let Some(session) = self.session() {
+            session.how_it_ended.get_or_insert_with(|| "the record could not be kept".to_owned());
+        }
         let _ = self.touch();
     }
 }

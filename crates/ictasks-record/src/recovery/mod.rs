@@ -27,6 +27,8 @@ mod known;
 mod missing;
 mod repair;
 #[cfg(test)]
+mod round_trip;
+#[cfg(test)]
 mod tests;
 
 pub use repair::Repair;
@@ -34,6 +36,7 @@ pub(crate) use repair::free_name;
 
 pub(crate) use facts::outcome;
 use facts::{Facts, Open};
+pub(crate) use known::AttemptSet;
 use missing::Sources;
 
 /// What an earlier run left.

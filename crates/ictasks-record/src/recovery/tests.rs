@@ -29,7 +29,7 @@ const NEW_TASK: i64 = 9000;
 const LOGGED: [i64; 3] = [500, 501, 502];
 
 /// Memory where there is such a file system: hundreds of runs are written.
-fn directory() -> tempfile::TempDir {
+pub(super) fn directory() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     made.unwrap()
@@ -216,7 +216,8 @@ fn told(run_dir: &Path) -> Told {
     let events: Vec<_> = rows(run_dir, Table::Events).into_iter().filter(of_before).collect();
     let attempts: Vec<_> = rows(run_dir, Table::Attempts).into_iter().filter(of_before).collect();
     let tasks: Vec<_> = rows(run_dir, Table::Tasks).into_iter().filter(of_before).collect();
-    let finished: BTreeSet<_> = events.iter().filter(|row| row["kind"] == "task_finished").collect();
+    let ends = events.iter().filter(|row| row["kind"] == "task_finished");
+    let finished: BTreeSet<_> = ends.map(|row| (&row["task_index"], &row["attempt"])).collect();
     // No attempt is counted twice, and the three tables agree.
     let set: BTreeSet<_> = attempts.iter().cloned().collect();
     assert_eq!((set.len(), finished.len(), tasks.len()), (attempts.len(), set.len(), set.len()));
@@ -428,6 +429,31 @@ fn a_slot_log_damaged() {
         let of_events: BTreeSet<_> = truth.attempts.iter().filter(in_events).cloned().collect();
         assert!(told.attempts.is_superset(&of_events), "{what}");
     });
+}
+
+#[test]
+fn a_success_that_only_the_log_of_a_lost_node_knows_is_one() {
+    let run = directory();
+    let lock = RunLock::take(run.path(), "c17").unwrap();
+    let mut recorder = Recorder::start(RecorderOptions { lock, run: run_file(), repair: None }).unwrap();
+    let mut seq = 0;
+    send(
+        &mut recorder,
+        &mut seq,
+        Attempt { outcome: Outcome::NodeLost, exit_code: None, wall_s: None, ..attempt(7) },
+    );
+    drop(recorder);
+    write_slot_log(run.path(), 0, [7].into_iter());
+    for _ in 0..2 {
+        let (recorder, ..) = resume(run.path());
+        drop(recorder);
+    }
+    let (recovered, _, told) = go_on(run.path());
+    assert_eq!((recovered.outcomes.get(Outcome::Succeeded), recovered.repair.added_count()), (1, 0));
+    let attempts: Vec<_> = told.attempts.iter().collect();
+    assert_eq!((attempts.len(), attempts[0]["outcome"].as_str()), (1, "succeeded"));
+    let task = &rows(run.path(), Table::Tasks)[0];
+    assert_eq!((task["attempt_count"].as_str(), task["outcome"].as_str()), ("1", "succeeded"));
 }
 
 #[test]

@@ -12,6 +12,8 @@ use arrow::array::{
 use arrow::datatypes::{Float64Type, Int32Type, Int64Type};
 use ictasks_core::event::EventKind;
 
+use crate::recovery::AttemptSet;
+
 /// Columns that this module reads.
 pub(crate) const COLUMNS: [&str; 5] = ["seq", "kind", "task_index", "attempt", "wall_s"];
 
@@ -22,6 +24,11 @@ pub(crate) struct LastRows {
     seen: BTreeMap<i64, Box<[u64; 64]>>,
     /// Tasks that have several.
     several: HashMap<i64, Several>,
+    /// Attempts that have ended.
+    ended: AttemptSet,
+    /// Attempts with several ends, and the event of the last one: an attempt that was given up with
+    /// its node, and whose success was found in a slot log later.
+    ended_again: HashMap<(i64, i32), i64>,
 }
 
 /// What is known of a task with several rows.
@@ -80,10 +87,15 @@ impl LastRows {
     pub(crate) fn look(&mut self, batch: &RecordBatch) {
         let Some(rows) = Rows::of(batch) else { return };
         for row in 0..batch.num_rows() {
-            if rows.ended(row).is_none() {
-                continue;
-            }
+            let Some(ended) = rows.ended(row) else { continue };
             let task = rows.task_index.value(row);
+            if ended {
+                let attempt = rows.attempt.value(row);
+                if self.ended.contains(task, attempt) {
+                    self.ended_again.insert((task, attempt), 0);
+                }
+                self.ended.insert(task, attempt);
+            }
             let bits = self.seen.entry(task.div_euclid(4096)).or_insert_with(|| Box::new([0; 64]));
             let place = usize::try_from(task.rem_euclid(4096)).unwrap_or(0);
             let (word, bit) = (&mut bits[place / 64], 1 << (place % 64));
@@ -109,12 +121,33 @@ impl LastRows {
             };
             task.last = task.last.max(rows.rank(row, ended));
             if ended {
-                task.attempt_count += 1;
+                let key = (rows.task_index.value(row), rows.attempt.value(row));
+                let is_again = self.ended_again.get_mut(&key).is_some_and(|last| {
+                    let before = std::mem::replace(last, rows.seq.value(row) + 1);
+                    before > 0
+                });
+                task.attempt_count += i64::from(!is_again);
                 if let Some(wall_s) = rows.wall_s(row) {
                     task.total_wall_s = Some(task.total_wall_s.unwrap_or(0.0) + wall_s);
                 }
             }
         }
+    }
+
+    /// Which rows of a batch belong into attempts.parquet.
+    pub(crate) fn mask_of_attempts(&self, batch: &RecordBatch) -> BooleanArray {
+        let Some(rows) = Rows::of(batch) else {
+            return BooleanArray::from(vec![false; batch.num_rows()]);
+        };
+        (0..batch.num_rows())
+            .map(|row| {
+                let is_last = || {
+                    let key = (rows.task_index.value(row), rows.attempt.value(row));
+                    self.ended_again.get(&key).is_none_or(|last| *last == rows.seq.value(row) + 1)
+                };
+                Some(rows.ended(row) == Some(true) && is_last())
+            })
+            .collect()
     }
 
     /// Which rows of a batch belong into tasks.parquet.

@@ -8,12 +8,11 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{Field, Int64Type, Schema, SchemaRef};
 use ictasks_core::attempt::Outcome;
 use ictasks_core::column::ColumnType;
-use ictasks_core::event::EventKind;
 
 use crate::error::RecordError;
 use crate::files::Reserve;
@@ -202,7 +201,7 @@ impl Survey {
         let mask = match table {
             Table::Events | Table::Samples => return Ok(batch.clone()),
             Table::Tasks => self.last_rows.mask(batch),
-            Table::Attempts => finished(batch),
+            Table::Attempts => self.last_rows.mask_of_attempts(batch),
         };
         Ok(filter_record_batch(batch, &mask)?)
     }
@@ -245,13 +244,4 @@ fn look(batch: &RecordBatch, column: &str, finder: &mut NameFinder) {
     if json.null_count() < json.len() {
         json.iter().flatten().for_each(|row| finder.look(row));
     }
-}
-
-fn finished(batch: &RecordBatch) -> BooleanArray {
-    let kinds = batch.column_by_name("kind").and_then(|column| column.as_string_opt::<i32>());
-    let finished = EventKind::TaskFinished.as_str();
-    kinds.map_or_else(
-        || BooleanArray::from(vec![false; batch.num_rows()]),
-        |kinds| kinds.iter().map(|kind| Some(kind == Some(finished))).collect(),
-    )
 }
