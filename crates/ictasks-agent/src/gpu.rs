@@ -4,6 +4,7 @@
 //! - [`amd`]: the devices that the kernel shows, where they are AMD's
 //! - [`nvml`]: what NVIDIA's library says of a device
 //! - [`monitor`]: a thread that asks it now and then
+//! - [`owners`]: whose processes it sees
 //! - [`account`]: what came of that for one task
 //! - [`cell`]: how a slot gets it
 
@@ -13,6 +14,7 @@ pub mod cell;
 pub mod mask;
 pub mod monitor;
 mod nvml;
+mod owners;
 
 /// Device ids of the GPUs of this node that the farm may hand out; none where there is no GPU.
 ///

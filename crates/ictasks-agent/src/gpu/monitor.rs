@@ -9,7 +9,7 @@
 //! are read again as a task grows older by a hundredth; everything else about once in the
 //! interval of the samples.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use nvml_wrapper::Nvml;
 use super::account::Account;
 use super::mask::{self, NVIDIA_DRIVER, Vendor};
 use super::nvml::{Driver, Look, NvmlDriver};
+use super::owners;
 use crate::output::SharedOutput;
 use crate::process_table::{OwnIo, ProcessTable};
 use crate::sampler::interval_at_age;
@@ -299,7 +300,8 @@ impl<D: Driver> Monitor<D> {
         seen.look_due_ns = now_ns + nanoseconds(interval_at_age(self.watched.interval_s, age_s));
         let busy = worker.gpus.iter().map(|id| looks.get(id)?.busy_fraction).collect::<Option<Vec<f64>>>();
         seen.account.add_busy(now_ns, busy.filter(|busy| !busy.is_empty()).map(|busy| mean(&busy)));
-        let found = table.map(|table| processes_of(worker.slot_pid, looks, table)).unwrap_or_default();
+        let found =
+            table.map(|table| owners::processes_below(worker.slot_pid, looks, table)).unwrap_or_default();
         let memory: Vec<Option<i64>> = found.values().flatten().copied().collect();
         seen.account.add_memory(&memory);
         if let Some(&foreign) = found.keys().find(|id| !worker.gpus.contains(id)) {
@@ -357,30 +359,6 @@ impl<D: Driver> Monitor<D> {
             ..Sample::empty(Timestamp::now(), self.watched.session, &self.watched.host, Scope::Gpu)
         }
     }
-}
-
-/// By device: what the processes below `slot_pid` use of it.
-///
-/// In a container the driver's process ids may be those of the host, and mean others here. A list
-/// with ids that are not known here is not believed.
-fn processes_of(
-    slot_pid: i32,
-    looks: &BTreeMap<i32, Look>,
-    table: &ProcessTable,
-) -> HashMap<i32, Vec<Option<i64>>> {
-    let tree: HashSet<i32> = table.descendants(slot_pid).iter().map(|process| process.pid).collect();
-    let mut found: HashMap<i32, Vec<Option<i64>>> = HashMap::new();
-    for (id, look) in looks {
-        let Some(processes) = &look.processes else { continue };
-        if processes.keys().all(|pid| Path::new(&format!("/proc/{pid}")).exists()) {
-            let own = processes.iter().filter(|(pid, _)| tree.contains(pid)).map(|(_, memory)| *memory);
-            let own: Vec<Option<i64>> = own.collect();
-            if !own.is_empty() {
-                found.insert(*id, own);
-            }
-        }
-    }
-    found
 }
 
 #[allow(clippy::cast_precision_loss)]
