@@ -21,6 +21,23 @@ pub fn remedy(error: &io::Error) -> &'static str {
     }
 }
 
+/// Whether other tasks will meet this error as well: no more room, files, memory, or a file system
+/// that takes nothing. What a task did to its own directory is not of this kind.
+pub fn is_general(error: &io::Error) -> bool {
+    let general = [
+        libc::ENOSPC,
+        libc::EDQUOT,
+        libc::EROFS,
+        libc::EIO,
+        libc::ESTALE,
+        libc::EMFILE,
+        libc::ENFILE,
+        libc::ENOMEM,
+        libc::EAGAIN,
+    ];
+    error.raw_os_error().is_some_and(|code| general.contains(&code))
+}
+
 /// An error with what can be done about it.
 pub fn explained(error: &io::Error) -> String {
     format!("{error}{}", remedy(error))

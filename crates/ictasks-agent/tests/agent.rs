@@ -543,6 +543,18 @@ fn few_open_files_are_enough_for_many_workers() {
 }
 
 #[test]
+fn a_task_may_remove_its_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut agent = Agent::start(&specimen::setup(dir.path()));
+    agent.hello();
+    // `Agent::run` accepts no trouble.
+    let ended = agent.run(order("rm -r \"$ICTASKS_TASK_DIR\"; exit 3"));
+    assert_eq!((ended.outcome, ended.exit_code), (Outcome::Failed, Some(3)));
+    assert_eq!(agent.run(order("true")).outcome, Outcome::Succeeded);
+    agent.end();
+}
+
+#[test]
 fn a_directory_that_cannot_be_made_leaves_the_task_pending() {
     let dir = tempfile::tempdir().unwrap();
     let mut agent = Agent::start(&specimen::setup(dir.path()));

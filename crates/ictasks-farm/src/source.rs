@@ -91,6 +91,7 @@ impl Reading {
     }
 
     fn decide(&mut self, task: Task) -> Result<Entry, (String, Fault)> {
+        let is_given = task.id_is_given;
         let entry = match self.matcher.decide(task) {
             Decision::Run { task, attempt, reason } => Entry::Run { task, attempt, reason },
             Decision::Skip { task_index, task_id, reason } => Entry::Skip { task_index, task_id, reason },
@@ -100,7 +101,7 @@ impl Reading {
             Decision::IdTaken { task } => return Err((task.id.clone(), Fault::IdTaken { id: task.id })),
         };
         let (Entry::Run { task: Task { id, .. }, .. } | Entry::Skip { task_id: id, .. }) = &entry;
-        if self.seen.as_mut().is_some_and(|seen| seen.is_repeated(id)) {
+        if self.seen.as_mut().is_some_and(|seen| seen.is_repeated(id, is_given)) {
             return Err((id.clone(), Fault::RepeatedId { id: id.clone() }));
         }
         Ok(entry)

@@ -1,8 +1,8 @@
 //! A memory limit that the kernel keeps: a cgroup (version 2) for each worker, where one may be made.
 //!
 //! A cgroup that holds processes can hand no memory limits on (cgroups(7), "no internal processes").
-//! So one is made beside the agent's own, where that directory is delegated to the user, else below it, which
-//! the root cgroup alone allows.
+//! So one is made beside the agent's own, where that has no limits and the directory is delegated to the user,
+//! else below it, which the root cgroup alone allows.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,7 +45,9 @@ impl Cgroups {
         let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
         let own = own_directory(&cgroups, &mounts)?;
         let name = format!("ictasks-agent-{}", std::process::id());
-        let beside = own.parent().filter(|parent| parent.join("cgroup.subtree_control").exists());
+        let beside = own
+            .parent()
+            .filter(|parent| parent.join("cgroup.subtree_control").exists() && is_unlimited(&own));
         let places = [beside, Some(own.as_path())];
         places.into_iter().flatten().find_map(|place| {
             let made = Self::make_in(&place.join(&name), limit_bytes, workers)?;
@@ -133,6 +135,16 @@ fn read_events(directory: &Path) -> Option<Events> {
     Some(Events { limit_count: count("oom ")?, kill_count: count("oom_kill ")? })
 }
 
+/// Whether a cgroup has no limits of its own, which tasks beside it would escape.
+fn is_unlimited(directory: &Path) -> bool {
+    ["memory.max", "memory.high", "memory.swap.max", "cpu.max", "cpuset.cpus", "pids.max"].iter().all(
+        |name| {
+            let limit = fs::read_to_string(directory.join(name)).unwrap_or_default();
+            limit.trim().is_empty() || limit.starts_with("max")
+        },
+    )
+}
+
 fn write_existing(file: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write;
     fs::File::options().write(true).open(file)?.write_all(text.as_bytes())
@@ -199,6 +211,18 @@ mod tests {
         fs::write(of_worker("memory.events"), "oom 1\noom_kill 3\n").unwrap();
         assert_eq!(worker.killed(), Some(Killed::ByWant));
         assert!(made.worker(0).is_none());
+    }
+
+    #[test]
+    fn nothing_is_put_beside_a_cgroup_with_limits() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(is_unlimited(dir.path()));
+        fs::write(dir.path().join("memory.max"), "max\n").unwrap();
+        fs::write(dir.path().join("cpu.max"), "max 100000\n").unwrap();
+        fs::write(dir.path().join("cpuset.cpus"), "\n").unwrap();
+        assert!(is_unlimited(dir.path()));
+        fs::write(dir.path().join("cpu.max"), "200000 100000\n").unwrap();
+        assert!(!is_unlimited(dir.path()));
     }
 
     #[test]

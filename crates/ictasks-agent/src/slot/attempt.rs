@@ -21,7 +21,7 @@ use crate::process_table::OwnIo;
 use crate::queue::Received;
 use crate::slot_log::begun_json;
 use crate::sys;
-use crate::trouble::explained;
+use crate::trouble::{explained, is_general};
 
 /// A task that lives shorter than this is reported once, by its end.
 const ANNOUNCE_AFTER: Duration = Duration::from_millis(20);
@@ -244,13 +244,27 @@ impl Slot {
         if !is_kept {
             directory.remove_files(&self.run_dir, &self.parts.setup, order.attempt);
         } else if let Err(error) = directory.replace_task_file(&task_file.to_json(), &mut OwnIo::default()) {
-            trouble.get_or_insert(error.to_string());
+            if is_general(error.reason()) {
+                trouble.get_or_insert(error.to_string());
+            } else {
+                self.warn_of_directory(&error)?;
+            }
         }
         self.parts.replies.send_json(&json)?;
         match trouble {
             Some(message) => self.parts.replies.send(&Reply::Trouble { message }),
             None => Ok(()),
         }
+    }
+
+    /// A task made its directory unfit for `task.json`. Its row in the record is complete; once a slot is
+    /// enough to say so. One that removed its directory wanted no files there.
+    fn warn_of_directory(&mut self, error: &DirectoryError) -> io::Result<()> {
+        if self.has_warned || error.reason().kind() == io::ErrorKind::NotFound {
+            return Ok(());
+        }
+        self.has_warned = true;
+        self.parts.replies.send(&Reply::Warning { message: error.to_string() })
     }
 
     /// Adds what the task's files say to how it ended.

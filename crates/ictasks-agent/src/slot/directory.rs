@@ -29,6 +29,13 @@ pub struct DirectoryError {
     source: io::Error,
 }
 
+impl DirectoryError {
+    /// What the system said.
+    pub fn reason(&self) -> &io::Error {
+        &self.source
+    }
+}
+
 /// The directory of one attempt, and its open output files.
 pub struct TaskDirectory {
     name: String,

@@ -87,6 +87,8 @@ struct Slot {
     io_account: IoAccount,
     run_dir: OwnedFd,
     draft: Draft,
+    /// It has told of a task that made its own directory unfit for the farm's files.
+    has_warned: bool,
 }
 
 /// Works until no more orders can come. Called in the forked process; returns its exit code.
@@ -111,7 +113,15 @@ impl Slot {
         match Self::open(&mut parts) {
             Ok((run_dir, launcher, draft)) => {
                 let environment = Environment::new(&parts.setup, &parts.worker);
-                Ok(Self { environment, launcher, io_account: IoAccount::open(), run_dir, draft, parts })
+                Ok(Self {
+                    environment,
+                    launcher,
+                    io_account: IoAccount::open(),
+                    run_dir,
+                    draft,
+                    parts,
+                    has_warned: false,
+                })
             }
             Err(error) => Err((parts.replies, error)),
         }
