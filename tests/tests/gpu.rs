@@ -208,7 +208,8 @@ fn gpus_are_measured_by_device_and_by_task() {
         assert_eq!(source.get("gpu_memory_max_bytes"), 4_000_000_000_i64, "{}", source.name);
         assert!((source.number("gpu_energy_j") - 3.0).abs() < 1e-6, "{}", source.name);
         let busy = source.number("gpu_busy_fraction");
-        assert!(busy > 0.4 && busy <= 0.8, "{}: {busy}", source.name);
+        // A mean of 0 and 0.8, not always the same number in the last digit.
+        assert!(busy > 0.4 && busy < 0.8 + 1e-9, "{}: {busy}", source.name);
     }
     let samples = run.record.table("samples").rows;
     let of_device = |gpu: i32| samples.iter().filter(move |row| row["scope"] == "gpu" && row["gpu"] == gpu);
