@@ -37,7 +37,7 @@ pub struct Received {
 }
 
 impl Received {
-    /// Of the line of a [`Request::Run`].
+    /// Of the line of a [`ictasks_core::protocol::Request::Run`].
     pub fn of_line(line: &[u8]) -> io::Result<Self> {
         let line = line.trim_ascii();
         let Some(json) = line.strip_prefix(RUN_PREFIX.as_bytes()).and_then(|rest| rest.strip_suffix(b"}"))
@@ -80,7 +80,7 @@ pub fn replies() -> io::Result<(ReplySender, ReplyReceiver)> {
 }
 
 impl OrderSender {
-    /// Puts the line of a [`Request::Run`] into the queue; `false` if the queue is full.
+    /// Puts the line of a [`ictasks_core::protocol::Request::Run`] into the queue; `false` if the queue is full.
     pub fn try_send(&self, line: &[u8]) -> io::Result<bool> {
         let sent = if line.len() <= PACKET_BYTES {
             send(&self.0, line, SendFlags::DONTWAIT | SendFlags::NOSIGNAL).map(drop).map_err(io::Error::from)

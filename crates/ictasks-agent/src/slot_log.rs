@@ -6,6 +6,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use ictasks_core::column::Timestamp;
 use ictasks_core::layout;
@@ -14,14 +15,19 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::error::AgentError;
+use crate::sys;
 
 /// An open slot log. Slots share the file: each line is one appending write.
 #[derive(Debug)]
 pub struct SlotLog {
     file: File,
-    /// The last line was cut short, for instance by a full disk.
-    is_torn: bool,
+    torn: &'static Torn,
 }
+
+/// Not 0 if the last line was cut short, for instance by a full disk. Agent and slots share it, since the
+/// next line may be another's.
+#[derive(Debug)]
+pub struct Torn(AtomicU32);
 
 impl SlotLog {
     /// Opens and locks the log of agent `host_id` on `host` in the journal directory of `run_dir`.
@@ -41,7 +47,8 @@ impl SlotLog {
         if ends_torn(&file).map_err(error)? {
             (&file).write_all(b"\n").map_err(error)?;
         }
-        Ok(Self { file, is_torn: false })
+        let torn = &sys::shared_memory::<Torn>(1).map_err(error)?[0];
+        Ok(Self { file, torn })
     }
 
     /// Another handle to the same open file, with its lock.
@@ -49,7 +56,7 @@ impl SlotLog {
     /// # Errors
     /// Too many open files.
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { file: self.file.try_clone()?, is_torn: self.is_torn })
+        Ok(Self { file: self.file.try_clone()?, torn: self.torn })
     }
 
     /// Appends one line, given as JSON text.
@@ -58,12 +65,22 @@ impl SlotLog {
     /// What the file system says, for instance that it is full.
     pub fn append_json(&mut self, json: &[u8]) -> io::Result<()> {
         let mut line = line_of(json);
-        if self.is_torn {
+        if self.torn.0.load(Ordering::Relaxed) != 0 && self.torn.0.swap(0, Ordering::Relaxed) != 0 {
             line.insert(0, b'\n');
         }
-        self.is_torn = true;
-        self.file.write_all(&line)?;
-        self.is_torn = false;
+        let mut rest = line.as_slice();
+        while !rest.is_empty() {
+            match self.file.write(rest) {
+                Ok(count) => rest = &rest[count..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    if rest.len() < line.len() {
+                        self.torn.0.store(1, Ordering::Relaxed);
+                    }
+                    return Err(error);
+                }
+            }
+        }
         Ok(())
     }
 

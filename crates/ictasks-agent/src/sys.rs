@@ -358,6 +358,8 @@ pub unsafe trait Zeroed: Sync {}
 unsafe impl Zeroed for crate::shared::SlotCell {}
 // SAFETY: a struct of atomic integers.
 unsafe impl Zeroed for crate::requests::Requests {}
+// SAFETY: an atomic integer.
+unsafe impl Zeroed for crate::slot_log::Torn {}
 
 /// Takes ownership of standard input or output, replacing it by `/dev/null` for later children.
 pub fn take_standard_stream(number: i32) -> io::Result<OwnedFd> {

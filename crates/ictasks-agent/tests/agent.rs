@@ -118,7 +118,9 @@ impl Drop for Agent {
 
 fn program() -> PathBuf {
     let deps = std::env::current_exe().unwrap();
-    deps.parent().unwrap().parent().unwrap().join("examples/bare_agent")
+    let program = deps.parent().unwrap().parent().unwrap().join("examples/bare_agent");
+    assert!(program.is_file(), "`cargo test -p ictasks-agent` builds {}", program.display());
+    program
 }
 
 fn order(command: &str) -> TaskOrder {

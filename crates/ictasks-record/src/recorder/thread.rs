@@ -15,8 +15,8 @@ use super::{Finished, Message, RecorderOptions, RunEnd, Trouble};
 use crate::error::{AtPath, RecordError};
 use crate::event_row;
 use crate::files::{Reserve, put_in_place, remove_if_there, sync_directory, temporary};
+use crate::journal::journal_dir;
 use crate::journal::live::LiveTable;
-use crate::journal::{journal_dir, parts};
 use crate::lock::RunLock;
 use crate::manifest::{Host, RunFile, RunState, Session};
 use crate::recovery::free_name;
@@ -278,7 +278,9 @@ fn put_tables_in_place(run_dir: &Path, tables: &Tables) -> Result<(), RecordErro
     }
     for damaged in &tables.damaged {
         // Its end cannot be read today; perhaps somebody can, one day.
-        fs::hard_link(damaged, free_name(damaged)).at("set aside", damaged)?;
+        let aside = free_name(damaged);
+        let kept = fs::hard_link(damaged, &aside).or_else(|_| fs::copy(damaged, &aside).map(drop));
+        kept.at("set aside", damaged)?;
     }
     let (last, first): (Vec<_>, Vec<_>) = tables.files.iter().partition(|(table, _)| *table == Table::Events);
     for (table, _) in first {
@@ -295,17 +297,15 @@ fn put_tables_in_place(run_dir: &Path, tables: &Tables) -> Result<(), RecordErro
 /// Removes what the recorder and the agents wrote into the journal's directory, except the lock.
 fn remove_journal(run_dir: &Path) -> Result<(), RecordError> {
     let directory = journal_dir(run_dir);
-    for table in [Table::Events, Table::Samples] {
-        for part in parts(&directory, table)? {
-            remove_if_there(&part.path)?;
-        }
-    }
-    remove_if_there(&directory.join(RESERVE_FILE))?;
-    for entry in std::fs::read_dir(&directory).at("read", &directory)? {
+    for entry in fs::read_dir(&directory).at("read", &directory)? {
         let entry = entry.at("read", &directory)?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with("agent-") || name == layout::STOP_FILE {
+        // A crash may have left a part in both its forms, or half of one.
+        let is_part =
+            ["events-", "samples-", ".events-", ".samples-"].iter().any(|part| name.starts_with(part));
+        let is_of_agent = name.starts_with("agent-");
+        if is_part || is_of_agent || name == RESERVE_FILE || name == layout::STOP_FILE {
             remove_if_there(&entry.path())?;
         }
     }

@@ -116,6 +116,19 @@ fn a_success_that_only_the_log_of_a_lost_node_knows_is_one() {
 }
 
 #[test]
+fn of_a_part_in_both_forms_nothing_is_counted_twice_or_left() {
+    let run = killed_run();
+    let truth = go_on(copy(run.path()).path()).2;
+    // The finished part is not whole yet: what it was made from is.
+    let live = fs::read(run.path().join("journal/events-000001.arrows")).unwrap();
+    fs::write(run.path().join("journal/events-000001.parquet"), &live[..100]).unwrap();
+    fs::write(run.path().join("journal/.events-000002.parquet.tmp"), "half").unwrap();
+    let (recovered, _, told) = go_on(run.path());
+    assert_eq!(recovered.losses, Vec::<String>::new());
+    assert_eq!(told, truth);
+}
+
+#[test]
 fn without_any_record_there_is_nothing_to_go_on_with() {
     let run = directory();
     let lock = RunLock::take(run.path(), "c17").unwrap();
