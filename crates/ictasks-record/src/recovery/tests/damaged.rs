@@ -85,6 +85,22 @@ fn no_attempt_is_lost(told: &Told, truth: &Told, _: &Recovered, what: &str) {
 }
 
 #[test]
+fn zeros_in_the_middle_of_events_parquet() {
+    let run = killed_run();
+    let whole = fs::read(run.path().join("events.parquet")).unwrap();
+    let truth = go_on(copy(run.path()).path()).2;
+    for from in (0..whole.len() - 512).step_by(whole.len() / 40) {
+        let run = copy(run.path());
+        let mut bytes = whole.clone();
+        bytes[from..from + 512].fill(0);
+        fs::write(run.path().join("events.parquet"), bytes).unwrap();
+        let (recovered, finished, told) = go_on(run.path());
+        assert_eq!(told.attempts, truth.attempts, "zeros at {from}");
+        assert!(told == truth || recovered.losses.len() + finished.warnings.len() > 1, "zeros at {from}");
+    }
+}
+
+#[test]
 fn events_parquet_damaged() {
     damage("events.parquet", no_attempt_is_lost);
 }
