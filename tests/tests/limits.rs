@@ -225,16 +225,18 @@ fn tasks_are_what_the_kernel_takes_first_when_memory_runs_out() {
 
 #[test]
 fn tasks_are_bound_to_their_processors_where_that_is_wanted() {
-    let shows = "taskset -cp $$";
+    let shows = "grep Cpus_allowed_list /proc/self/status";
     let free = farm().yaml(yaml("pin_cores: false", &[shows])).workers(1).run().expect(SUCCEEDED);
     let bound = farm().yaml(yaml("pin_cores: true", &[shows])).workers(1).run().expect(SUCCEEDED);
-    let list = |run: &Finished| run.record.stdout("0").trim().rsplit(' ').next().unwrap().to_owned();
+    let list_of = |status: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        line.expect("the kernel tells").trim().to_owned()
+    };
+    let list = |run: &Finished| list_of(&run.record.stdout("0"));
     let held = bound.record.task("0")["cores"].clone();
     if let Some(held) = held.as_array() {
         let held: Vec<String> = held.iter().map(ToString::to_string).collect();
         assert_eq!(list(&bound), held.join(","));
     }
-    let own = fs::read_to_string("/proc/self/status").unwrap();
-    let own = own.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap().trim().to_owned();
-    assert_eq!(list(&free), own);
+    assert_eq!(list(&free), list_of(&fs::read_to_string("/proc/self/status").unwrap()));
 }

@@ -97,7 +97,12 @@ fn given_ids_whose_command_changed_need_a_word_of_the_user() {
     let run = farm().jsonl(list("echo old")).run().expect(SUCCEEDED);
     let run = run.again().jsonl(list("echo new")).args(["--resume"]).run().expect(BAD_INPUT);
     run.settings().bind(|| {
-        insta::assert_snapshot!(run.stderr, @"");
+        insta::assert_snapshot!(run.stderr, @r"
+        error: 1 task that succeeded has another command now:
+          task x: now `echo new`
+          to run them again:  ictasks taskfarm --tasklist tasks.jsonl --run-dir run --workers 2 --resume --rerun-changed
+          to keep what they did: give the commands of the record, or other ids
+        ");
     });
     assert_eq!(attempts(&run, "x"), [first("succeeded")]);
     let run =

@@ -172,7 +172,7 @@ impl<'a> Dispatcher<'a> {
 
     /// When [`Dispatcher::set_time`] should be called at the latest, if there is room for a retry.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.queue.next_due().filter(|_| self.agent.is_there && self.in_flight.len() < self.window.size())
+        self.queue.next_due().filter(|_| self.agent.is_there && self.in_flight.len() < self.most_in_flight())
     }
 
     /// The session begins.
@@ -195,7 +195,7 @@ impl<'a> Dispatcher<'a> {
         if self.is_stopping() {
             return self.reads_rest;
         }
-        self.queue.ready_count() + self.in_flight.len() < self.window.size() * 2
+        self.queue.ready_count() + self.in_flight.len() < self.most_in_flight() * 2
             && self.queue.backing_off_count() < MOST_BACKING_OFF
     }
 
@@ -287,8 +287,8 @@ impl<'a> Dispatcher<'a> {
         if self.is_stopping() || !self.agent.is_there {
             return;
         }
-        let size = self.window.size();
-        while self.in_flight.len() < size
+        let most = self.most_in_flight();
+        while self.in_flight.len() < most
             && let Some(job) = self.queue.next(self.now)
         {
             self.output.requests.push(Request::Run(job.order.clone()));

@@ -34,6 +34,9 @@ pub fn take(arguments: &TaskfarmArguments, plan: &Plan, console: &mut Console) -
         Failure::input(format!("the run directory `{}` cannot be made: {error}{remedy}", run_dir.display()))
     })?;
     let lock = RunLock::take(run_dir, &host_name()).map_err(|error| unusable(&error))?;
+    if let Some(taken_over) = lock.taken_over() {
+        console.warning(taken_over);
+    }
     let existing = Existing::find(run_dir).map_err(|error| unusable(&error))?;
     let Some(existing) = existing else { return Ok(Claim { lock, recovered: None }) };
     wait_for_agents(run_dir, console)?;
@@ -79,7 +82,9 @@ fn refused(existing: &Existing, plan: &Plan) -> Failure {
         ),
         Existing::Record { run: None, .. } => format!("`{directory}` holds the record of an earlier run"),
         Existing::TaskFiles { example } => {
-            format!("`{directory}` holds tasks of an earlier run (for instance `{example}`) without its record")
+            format!(
+                "`{directory}` holds tasks of an earlier run (for instance `{example}`) without its record"
+            )
         }
     };
     let command = command_line::typed();

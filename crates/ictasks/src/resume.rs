@@ -63,7 +63,8 @@ pub fn with_earlier_input(
     let run = RunFile::read(run_dir).unwrap_or_default();
     let sessions = run.iter().flat_map(|run| run.sessions.iter().rev());
     let earlier = sessions.filter_map(|session| {
-        let Ok(Cli { command: Command::Taskfarm(earlier), .. }) = Cli::try_parse_from(&session.arguments) else {
+        let Ok(Cli { command: Command::Taskfarm(earlier), .. }) = Cli::try_parse_from(&session.arguments)
+        else {
             return None;
         };
         (earlier.config.is_some() || earlier.tasklist.is_some()).then_some((earlier, &session.submit_dir))
@@ -165,7 +166,12 @@ struct Count {
 }
 
 impl Count {
-    fn take_all(&mut self, mut matcher: Matcher, mut source: TaskSource, rules: &Rules) -> Result<Matcher, Failure> {
+    fn take_all(
+        &mut self,
+        mut matcher: Matcher,
+        mut source: TaskSource,
+        rules: &Rules,
+    ) -> Result<Matcher, Failure> {
         while let Some(batch) = source.next_batch() {
             for task in batch.map_err(|error| Failure::input(chain(&error)))? {
                 if rules.only.is_some() {

@@ -21,7 +21,8 @@ const DEAD_AFTER_S: f64 = 60.0;
 pub fn run(arguments: &StopArguments, console: &mut Console) -> Result<ExitCode, Failure> {
     let run_dir = &arguments.run_dir;
     let shown = run_dir.display();
-    let run = RunFile::read(run_dir).map_err(|error| Failure::input(format!("failed to {}", chain(&error))))?;
+    let run =
+        RunFile::read(run_dir).map_err(|error| Failure::input(format!("failed to {}", chain(&error))))?;
     let Some(run) = run else {
         return Err(Failure::input(format!("`{shown}` holds no run; give the directory of one")));
     };
@@ -35,7 +36,9 @@ pub fn run(arguments: &StopArguments, console: &mut Console) -> Result<ExitCode,
     }
     let wish = if arguments.drain { "drain" } else { "stop" };
     ask(run_dir, wish).map_err(|error| Failure {
-        message: format!("`{shown}` cannot be written to: {error}; only who may write there can stop the run"),
+        message: format!(
+            "`{shown}` cannot be written to: {error}; only who may write there can stop the run"
+        ),
         code: ExitCode::BadInput,
     })?;
     console.note(match arguments.drain {

@@ -9,7 +9,7 @@ use crate::resume::words;
 use crate::tally::Tally;
 
 /// Outcomes in the order in which they are named.
-const ORDER: [Outcome; 9] = [
+pub const ORDER: [Outcome; 9] = [
     Outcome::Succeeded,
     Outcome::Failed,
     Outcome::Signaled,
@@ -72,8 +72,8 @@ pub fn tasks(count: i64) -> String {
 fn work(tally: &Tally) -> String {
     let elapsed_s = tally.begun.elapsed().as_secs_f64().max(1e-9);
     let rate = tally.done() as f64 / elapsed_s;
-    let occupancy = 100.0 * tally.core_seconds / (elapsed_s * f64::from(tally.cores.max(1)));
-    let cores = match tally.cores {
+    let occupancy = 100.0 * tally.core_seconds / (elapsed_s * f64::from(tally.cores().max(1)));
+    let cores = match tally.cores() {
         1 => "1 core".to_owned(),
         cores => format!("{cores} cores"),
     };
@@ -87,13 +87,19 @@ fn stopped(stop: &StopReason) -> String {
         StopReason::Signal(number) => format!("interrupted by signal {number}"),
         StopReason::Drain(by) => format!("no further task was started ({by})"),
         StopReason::Stopped(by) => format!("stopped ({by})"),
-        StopReason::MaxFailures(1) => "a task failed, and `max_failures` is 1: no further task was started".to_owned(),
+        StopReason::MaxFailures(1) => {
+            "a task failed, and `max_failures` is 1: no further task was started".to_owned()
+        }
         StopReason::MaxFailures(count) => {
             format!("{count} tasks failed (`max_failures`): no further task was started")
         }
-        StopReason::StopCondition(what) => format!("a stopping condition is met ({what}): no further task was started"),
+        StopReason::StopCondition(what) => {
+            format!("a stopping condition is met ({what}): no further task was started")
+        }
         StopReason::NoneSucceeded(count) => {
-            format!("none of the first {count} attempts succeeded (`stop_if_none_succeed`): no further task was started")
+            format!(
+                "none of the first {count} attempts succeeded (`stop_if_none_succeed`): no further task was started"
+            )
         }
         StopReason::DiskFull(message) => message.clone(),
         StopReason::Input(error) => chain(error),

@@ -1,5 +1,6 @@
 //! What the user is told of a run, counted from its events.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use ictasks_core::attempt::{Attempt, Outcome};
@@ -29,8 +30,8 @@ pub struct Tally {
     pub running: u64,
     /// Σ cores × wall time, seconds.
     pub core_seconds: f64,
-    /// Cores of the nodes.
-    pub cores: i32,
+    /// Cores of each node.
+    pub cores_of: BTreeMap<String, i32>,
     /// Attempts that were made again.
     pub retried: u64,
     /// The first that did not succeed, a line each, with the positions of the tasks.
@@ -48,7 +49,7 @@ impl Tally {
             failed: 0,
             running: 0,
             core_seconds: 0.0,
-            cores: 0,
+            cores_of: BTreeMap::new(),
             retried: 0,
             first_failures: Vec::new(),
         }
@@ -59,10 +60,18 @@ impl Tally {
         self.succeeded + self.not_succeeded
     }
 
+    /// Cores of all nodes.
+    pub fn cores(&self) -> i32 {
+        self.cores_of.values().sum()
+    }
+
     /// Counts one event.
     pub fn count(&mut self, event: &Event) {
         match &event.body {
-            EventBody::NodeJoined(node) => self.cores += node.core_count,
+            EventBody::NodeJoined(node) => {
+                // An agent that replaces another has its cores.
+                self.cores_of.insert(node.host.clone(), node.core_count);
+            }
             EventBody::TaskStarted { .. } => self.running += 1,
             EventBody::TaskFinished(attempt) => self.finished(attempt),
             EventBody::TaskRetried { task_index, .. } => self.retried(*task_index),

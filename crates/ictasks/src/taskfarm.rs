@@ -84,8 +84,8 @@ fn tell_before(
         console.warning(loss);
     }
     if let (Some(recovered), Some(outlook)) = (recovered, outlook) {
-        let run = &recovered.run;
-        console.note(&format!("going on with run `{}`: {}", run.job_id, outlook.message));
+        let start = recovered.next_session + 1;
+        console.note(&format!("going on with run `{}` (start {start}): {}", plan.job_id, outlook.message));
     }
 }
 
@@ -126,7 +126,8 @@ impl Run<'_> {
             first_seq: recovered.as_ref().map_or(0, |recovered| recovered.next_seq),
             resumed,
         };
-        let mut recorder = Recorder::start(RecorderOptions { lock, run, recovered })
+        let repair = recovered.map(|recovered| recovered.repair);
+        let mut recorder = Recorder::start(RecorderOptions { lock, run, repair })
             .map_err(|error| Failure::record(&error))?;
         let mut progress = Progress::start(self.progress, console, run_count);
         let farm = Farm { plan: self.plan, session, matcher, sinks: vec![&mut recorder, &mut progress] };
@@ -152,8 +153,11 @@ impl Run<'_> {
         }
         let mut run_file = match recovered {
             Some(recovered) => recovered.run.clone(),
-            None => RunFile::new(VERSION, &uuid::Uuid::now_v7().to_string(), "", serde_json::Map::new()),
+            None => RunFile::new(VERSION, "", "", serde_json::Map::new()),
         };
+        if run_file.run_id.is_empty() {
+            run_file.run_id = uuid::Uuid::now_v7().to_string();
+        }
         VERSION.clone_into(&mut run_file.version);
         run_file.state = RunState::Running;
         run_file.job_id.clone_from(&self.plan.job_id);
@@ -231,9 +235,9 @@ fn record_failure(error: &RecordError, plan: &Plan) -> Failure {
 fn state(end: &RunEnd) -> RunState {
     match &end.stop {
         None => RunState::Finished,
-        Some(StopReason::Input(_) | StopReason::Trouble(_) | StopReason::Record(_) | StopReason::DiskFull(_)) => {
-            RunState::Failed
-        }
+        Some(
+            StopReason::Input(_) | StopReason::Trouble(_) | StopReason::Record(_) | StopReason::DiskFull(_),
+        ) => RunState::Failed,
         Some(_) => RunState::Interrupted,
     }
 }
@@ -244,7 +248,9 @@ fn exit_code(end: &RunEnd) -> ExitCode {
         Some(StopReason::Signal(number)) => ExitCode::Signal(*number),
         Some(StopReason::Stopped(_)) => ExitCode::Signal(SIGTERM),
         Some(StopReason::Input(_)) => ExitCode::BadInput,
-        Some(StopReason::Trouble(_) | StopReason::Record(_) | StopReason::DiskFull(_)) => ExitCode::RecordFailed,
+        Some(StopReason::Trouble(_) | StopReason::Record(_) | StopReason::DiskFull(_)) => {
+            ExitCode::RecordFailed
+        }
         _ if left_out == 0 && end.counts.of(Outcome::Succeeded) == end.counts.total() => ExitCode::Success,
         _ => ExitCode::TasksFailed,
     }

@@ -90,6 +90,25 @@ impl Dispatcher<'_> {
             .then_some(StopReason::NoneSucceeded(limit))
     }
 
+    /// Tasks that the agent may hold. Slots start what it holds before anybody can recall it, so where
+    /// an end may stop the run no more is read ahead than can end without that.
+    pub(super) fn most_in_flight(&self) -> usize {
+        let limits = &self.plan.limits;
+        let workers = self.plan.workers.len();
+        let before = |limit: i32, so_far: i32| usize::try_from(limit - so_far).unwrap_or(0).max(workers);
+        let mut most = self.window.size();
+        if !limits.stopping_conditions.is_empty() {
+            most = workers;
+        }
+        if let Some(limit) = limits.max_failures {
+            most = most.min(before(limit, self.so_far.failed_tasks));
+        }
+        if limits.stop_if_none_succeed > 0 && !self.so_far.any_succeeded {
+            most = most.min(before(limits.stop_if_none_succeed, self.so_far.first_failures));
+        }
+        most
+    }
+
     fn retry(&mut self, job: Job, outcome: Outcome) {
         let (job, pause_s) = job.after_failure(outcome, self.now, &self.plan.limits);
         let when = if pause_s > 0.0 { format!("after {pause_s} s") } else { "at once".to_owned() };
