@@ -246,7 +246,10 @@ impl Farm {
         command.args(&words[1..]);
         for (name, _) in env::vars_os() {
             let text = name.to_string_lossy();
-            if ["ICTASKS_", "SLURM_", "OMP_"].iter().any(|start| text.starts_with(start)) {
+            if ["ICTASKS_", "SLURM_", "OMP_", "CUDA_", "ROCR_", "HIP_"]
+                .iter()
+                .any(|start| text.starts_with(start))
+            {
                 command.env_remove(&name);
             }
         }

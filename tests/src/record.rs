@@ -144,6 +144,14 @@ impl Record {
         rows.filter(|row| row.contains_key("kind")).collect()
     }
 
+    /// The samples that the live journal holds at this moment.
+    pub fn live_samples(&self) -> Vec<Row> {
+        let journal = self.directory.join("journal");
+        let streams = names(&journal).into_iter().filter(|name| name.ends_with(".arrows"));
+        let rows = streams.flat_map(|name| read_stream(&journal.join(name)));
+        rows.filter(|row| row.contains_key("scope")).collect()
+    }
+
     fn only(&self, table: &str, wanted: impl Fn(&Row) -> bool) -> Row {
         let mut rows = self.table(table).rows;
         rows.retain(wanted);

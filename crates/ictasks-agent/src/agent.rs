@@ -14,6 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::affinity;
 use crate::error::AgentError;
+use crate::gpu;
 use crate::lines::LineReader;
 use crate::memory::Enforcement;
 use crate::memory::oom_count::OomCounter;
@@ -158,6 +159,8 @@ impl Agent {
         }
         drop(reply_sender);
         agent.send(&Reply::Hello(node_info::of_host(&setup, &host, agent.enforcement.name())));
+        let slots = agent.slots.iter().map(|slot| (slot.pid, slot.cell));
+        gpu::monitor::start(&setup, &host, slots, &agent.output);
         agent.start_sampler(&setup, host);
         Ok(agent)
     }

@@ -69,7 +69,7 @@ pub fn run(watched: Watched, output: &SharedOutput) {
 
 /// Seconds to the next sample of something this old: the plain interval for ten minutes, ten times
 /// that for two hours, then thirty times.
-fn interval_at_age(interval_s: f64, age_s: f64) -> f64 {
+pub fn interval_at_age(interval_s: f64, age_s: f64) -> f64 {
     let factor = match age_s {
         age_s if age_s < 600.0 => 1.0,
         age_s if age_s < 7200.0 => 10.0,
@@ -216,6 +216,7 @@ impl Sampler {
             thread_count: Some(tree.iter().map(|process| process.thread_count).sum()),
             syscall_read_bytes: io.map(|io| io.read_bytes),
             syscall_write_bytes: io.map(|io| io.written_bytes),
+            gpu_memory_bytes: cell.gpu.read(seen.sequence).memory_bytes,
             ..self.empty(Scope::Task)
         })
     }
@@ -238,26 +239,7 @@ impl Sampler {
     }
 
     fn empty(&self, scope: Scope) -> Sample {
-        Sample {
-            at: Timestamp::now(),
-            session: self.watched.session,
-            host: self.watched.host.clone(),
-            scope,
-            task_id: None,
-            attempt: None,
-            gpu: None,
-            busy_cores: None,
-            rss_bytes: None,
-            memory_total_bytes: None,
-            process_count: None,
-            thread_count: None,
-            syscall_read_bytes: None,
-            syscall_write_bytes: None,
-            load1: None,
-            gpu_busy_fraction: None,
-            gpu_memory_bytes: None,
-            gpu_power_w: None,
-        }
+        Sample::empty(Timestamp::now(), self.watched.session, &self.watched.host, scope)
     }
 }
 

@@ -6,6 +6,8 @@
 
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
+use crate::gpu::cell::{GpuCell, GpuFigures};
+
 /// Longest task id, bytes.
 const ID_BYTES: usize = 128;
 /// Bit of `state`: the sampler is adding what it saw.
@@ -27,15 +29,19 @@ pub struct SlotCell {
     attempt: AtomicI32,
     id_length: AtomicU32,
     id: [AtomicU8; ID_BYTES],
+    /// What was seen of its GPUs.
+    pub gpu: GpuCell,
 }
 
 /// What the sampler saw of one task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampled {
     /// Largest sum of resident memory over the tree; `None` without samples.
     pub max_tree_rss_bytes: Option<i64>,
     /// Number of samples.
     pub sample_count: i64,
+    /// What was seen of its GPUs.
+    pub gpu: GpuFigures,
 }
 
 /// A task that runs, as the sampler sees it.
@@ -99,6 +105,7 @@ impl SlotCell {
     pub fn end(&self) -> Sampled {
         // The sampler holds the lock for microseconds; should the agent die within them, the
         // slot must not wait for ever.
+        let sequence = self.state.load(Ordering::Acquire) & !LOCKED;
         for _ in 0..100_000 {
             let state = self.state.load(Ordering::Acquire);
             let free = state & LOCKED == 0;
@@ -111,7 +118,18 @@ impl SlotCell {
         }
         let sample_count = self.sample_count.load(Ordering::Relaxed);
         let largest = self.max_tree_rss_bytes.load(Ordering::Relaxed);
-        Sampled { max_tree_rss_bytes: (sample_count > 0).then_some(largest), sample_count }
+        let max_tree_rss_bytes = (sample_count > 0).then_some(largest);
+        Sampled { max_tree_rss_bytes, sample_count, gpu: self.gpu.read(sequence) }
+    }
+
+    /// The id of the task `sequence`, if it runs still.
+    pub fn task_id(&self, sequence: u64) -> Option<String> {
+        let runs = || self.state.load(Ordering::Acquire) & !LOCKED == sequence;
+        let length = self.id_length.load(Ordering::Relaxed) as usize;
+        let id = self.id.iter().take(length).map(|byte| byte.load(Ordering::Relaxed)).collect();
+        // Read while another task began, it would be a mixture of two.
+        std::sync::atomic::fence(Ordering::Acquire);
+        String::from_utf8(id).ok().filter(|_| runs())
     }
 
     /// The task that runs now, if one does.
@@ -152,10 +170,16 @@ mod tests {
         assert_eq!(first.sequence, sequence);
         assert_eq!(cell.add_sample(first.sequence, 5), Some(("a".to_owned(), 1)));
         assert_eq!(cell.add_sample(first.sequence, 3), Some(("a".to_owned(), 1)));
-        assert_eq!(cell.end(), Sampled { max_tree_rss_bytes: Some(5), sample_count: 2 });
+        assert_eq!(
+            cell.end(),
+            Sampled { max_tree_rss_bytes: Some(5), sample_count: 2, gpu: GpuFigures::default() }
+        );
         cell.begin("b", 1, 9);
         assert_eq!(cell.add_sample(first.sequence, 9), None);
-        assert_eq!(cell.end(), Sampled { max_tree_rss_bytes: None, sample_count: 0 });
+        assert_eq!(
+            cell.end(),
+            Sampled { max_tree_rss_bytes: None, sample_count: 0, gpu: GpuFigures::default() }
+        );
     }
 
     #[test]

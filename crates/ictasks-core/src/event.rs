@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::attempt::{Attempt, Reason};
 use crate::column::{Column, ColumnType, Timestamp, names};
-use crate::protocol::NodeInfo;
+use crate::protocol::{GpuInfo, NodeInfo};
 use crate::sample::Sample;
 
 names! {
@@ -178,6 +178,14 @@ pub trait EventSink {
     /// # Errors
     /// Says why events can no longer be taken; the farm then stops the run.
     fn events(&mut self, events: &Arc<[Event]>) -> Result<(), SinkError>;
+
+    /// Takes what the driver of a host said of its GPUs, after that host has joined.
+    ///
+    /// # Errors
+    /// As for [`EventSink::events`].
+    fn gpus(&mut self, _host: &str, _gpus: Vec<GpuInfo>) -> Result<(), SinkError> {
+        Ok(())
+    }
 
     /// Takes samples of resource use.
     ///

@@ -11,6 +11,9 @@ pub const TASK_FILE: &str = "task.json";
 /// What a task may write about itself, in its directory.
 pub const RESULTS_FILE: &str = "result.json";
 
+/// The device ids of a task's GPUs, a line each, in its directory.
+pub const GPU_IDS_FILE: &str = "gpu_ids.txt";
+
 /// Name of a task's directory.
 pub fn task_directory(task_id: &str) -> String {
     format!("task_{task_id}")

@@ -191,6 +191,8 @@ pub enum Reply {
     },
     /// Resource use.
     Samples(Vec<Sample>),
+    /// The GPUs of the host that the farm may use, as soon as their driver has answered.
+    Gpus(Vec<GpuInfo>),
     /// What runs has been stopped, as asked by [`Request::Suspend`].
     Suspended,
     /// Something that the user should know, and that stops nothing.
@@ -226,7 +228,7 @@ pub struct NodeInfo {
     pub cpu_model: Option<String>,
     /// Its clock when it said hello.
     pub at: Timestamp,
-    /// Its GPUs, as far as its workers hold them and a driver could be asked.
+    /// Its GPUs. Empty when it says hello: no task waits for their driver, see [`Reply::Gpus`].
     #[serde(default)]
     pub gpus: Vec<GpuInfo>,
     /// How the memory limit is enforced, where it is: `cgroup` or `sampled`.

@@ -58,3 +58,29 @@ row! {
         gpu_power_w: Option<f64> => Float64,
     }
 }
+
+impl Sample {
+    /// A row that says nothing yet.
+    pub fn empty(at: Timestamp, session: i32, host: &str, scope: Scope) -> Self {
+        Self {
+            at,
+            session,
+            host: host.to_owned(),
+            scope,
+            task_id: None,
+            attempt: None,
+            gpu: None,
+            busy_cores: None,
+            rss_bytes: None,
+            memory_total_bytes: None,
+            process_count: None,
+            thread_count: None,
+            syscall_read_bytes: None,
+            syscall_write_bytes: None,
+            load1: None,
+            gpu_busy_fraction: None,
+            gpu_memory_bytes: None,
+            gpu_power_w: None,
+        }
+    }
+}

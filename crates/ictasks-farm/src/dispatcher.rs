@@ -24,7 +24,7 @@ use ictasks_core::attempt::Reason;
 use ictasks_core::column::Timestamp;
 use ictasks_core::event::{Event, EventBody};
 use ictasks_core::plan::Plan;
-use ictasks_core::protocol::{Reply, Request, Setup, TaskStarted};
+use ictasks_core::protocol::{GpuInfo, Reply, Request, Setup, TaskStarted};
 use ictasks_core::sample::Sample;
 
 use crate::setup::setup;
@@ -73,6 +73,8 @@ pub struct Output {
     pub events: Vec<Event>,
     /// For the sinks.
     pub samples: Vec<Sample>,
+    /// For the sinks: the GPUs of hosts that have joined.
+    pub gpus: Vec<(String, Vec<GpuInfo>)>,
     /// For the sinks.
     pub warnings: Vec<String>,
 }
@@ -243,6 +245,7 @@ impl<'a> Dispatcher<'a> {
             // The loop that asked for it waits for it.
             Reply::Suspended => {}
             Reply::Warning { message } => self.warn(message),
+            Reply::Gpus(gpus) => self.output.gpus.push((self.host(), gpus)),
             Reply::Trouble { message } => self.stop(StopReason::Trouble(message)),
         }
         self.dispatch();

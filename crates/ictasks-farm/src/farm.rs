@@ -235,6 +235,9 @@ impl Course<'_, '_> {
                     [] => Ok(()),
                     samples => sink.samples(samples.to_vec()),
                 });
+                let taken = taken.and_then(|()| {
+                    output.gpus.iter().try_for_each(|(host, gpus)| sink.gpus(host, gpus.clone()))
+                });
                 failure = failure.or(taken.err());
             }
             match failure {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use ictasks_core::event::{Event, EventSink, SinkError};
+use ictasks_core::protocol::GpuInfo;
 use ictasks_core::sample::Sample;
 
 use crate::error::{AtPath, RecordError};
@@ -169,6 +170,19 @@ impl EventSink for Recorder {
 
     fn samples(&mut self, samples: Vec<Sample>) -> Result<(), SinkError> {
         self.send(Message::Samples(samples)).map_err(|error| SinkError(Box::new(error)))
+    }
+
+    fn gpus(&mut self, host: &str, gpus: Vec<GpuInfo>) -> Result<(), SinkError> {
+        let host = host.to_owned();
+        let change = move |run: &mut RunFile| {
+            let hosts = run.sessions.last_mut().map(|session| &mut session.hosts);
+            // The last of this name: an agent that had to be started again joined again.
+            if let Some(joined) = hosts.and_then(|hosts| hosts.iter_mut().rfind(|joined| joined.host == host))
+            {
+                joined.gpus = gpus;
+            }
+        };
+        self.update(change).map_err(|error| SinkError(Box::new(error)))
     }
 }
 

@@ -90,8 +90,8 @@ fn tell_before(
 }
 
 fn resolve(arguments: &TaskfarmArguments, input: &Input, submit_dir: &Path) -> Result<Plan, Failure> {
-    let gpu_count = input.config.asks_for_gpus().then(ictasks_agent::gpu::count);
-    let machine = Machine::detect().with_gpus(gpu_count.map(|count| (0..count).collect()));
+    let gpus = input.config.asks_for_gpus().then(ictasks_agent::gpu::visible);
+    let machine = Machine::detect().with_gpus(gpus);
     let command_line = CommandLine { run_dir: arguments.run_dir.clone(), workers: arguments.workers };
     Plan::resolve(&input.config, &command_line, &machine, submit_dir)
         .map_err(|error| Failure::input(chain(&error)))

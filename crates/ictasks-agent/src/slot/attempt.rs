@@ -16,7 +16,7 @@ use super::output_file::OutputFile;
 use super::task_file::TaskFile;
 use super::tree::{self, Tree, Watched};
 use super::verdict::{MemoryFacts, Verdict};
-use super::{Slot, disk, expectations, io_account, results};
+use super::{Slot, disk, expectations, gpu_binding, io_account, results};
 use crate::process_table::OwnIo;
 use crate::queue::Received;
 use crate::slot_log::begun_json;
@@ -90,6 +90,9 @@ impl Slot {
         let directory = TaskDirectory::create(&self.run_dir, &self.parts.setup, order)?;
         let task_file = TaskFile::new(&self.parts, order);
         directory.draft_task_file(&self.draft, &task_file.to_json())?;
+        if !self.parts.worker.gpus.is_empty() {
+            directory.write_gpu_ids(&gpu_binding::ids_text(&self.parts.worker.gpus))?;
+        }
         let json = begun_json(self.parts.worker.id, Timestamp::now(), &received.json);
         let logged = self.parts.log.append_json(&json);
         logged.map_err(|error| directory.error("write the slot log", error))?;
@@ -165,6 +168,7 @@ impl Slot {
         io_account::fill(&mut usage, before, after, own_io);
         usage.max_tree_rss_bytes = sampled.max_tree_rss_bytes;
         usage.sample_count = sampled.sample_count;
+        sampled.gpu.fill(&mut usage, started.monotonic_ns, end.first_ended_ns);
         usage.rss_floor_bytes = Some(sys::own_max_rss_bytes());
         let memory = MemoryFacts {
             limit_bytes: self.parts.setup.memory_per_task_bytes,
@@ -283,6 +287,7 @@ impl Slot {
             ended.stdout_tail = directory.stdout().tail(TAIL_BYTES);
             ended.stderr_tail = directory.stderr().and_then(|stderr| stderr.tail(TAIL_BYTES));
         }
+        gpu_binding::explain(ended, self.parts.setup.gpu_binding, || self.environment.hides_gpus(order));
         let is_unexplained = ended.cause.is_none() && ended.error.is_none();
         if matches!(ended.outcome, Outcome::Failed | Outcome::Signaled) && is_unexplained {
             let tails = [&ended.stderr_tail, &ended.stdout_tail];

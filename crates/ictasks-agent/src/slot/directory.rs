@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use ictasks_core::layout::{self, RESULTS_FILE, TASK_FILE};
+use ictasks_core::layout::{self, GPU_IDS_FILE, RESULTS_FILE, TASK_FILE};
 use ictasks_core::protocol::{Setup, TaskOrder};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, mkdirat, openat, renameat, renameat_with, unlinkat};
 use rustix::io::Errno;
@@ -19,8 +19,6 @@ use crate::trouble::remedy;
 const TASK_FILE_NEW: &str = ".task.json.new";
 const FILE_MODE: Mode = Mode::from_bits_truncate(0o666);
 const DIRECTORY_MODE: Mode = Mode::from_bits_truncate(0o777);
-/// The ids of the task's GPUs, one a line.
-pub const GPU_IDS_FILE: &str = "gpu_ids.txt";
 
 /// The farm's own trouble with a task's directory.
 #[derive(Debug, thiserror::Error)]
@@ -174,6 +172,25 @@ impl TaskDirectory {
             // No file of that name yet, or a file system that cannot exchange.
             Err(_) => renameat(directory, TASK_FILE_NEW, directory, TASK_FILE),
         }
+    }
+
+    /// Writes `gpu_ids.txt`; one that is there is of an attempt that was given up before it began.
+    pub fn write_gpu_ids(&self, text: &str) -> Result<(), DirectoryError> {
+        let directory = self.descriptor.as_fd();
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let open = || openat(directory, GPU_IDS_FILE, flags, FILE_MODE);
+        let opened = match open() {
+            Err(Errno::EXIST) => unlinkat(directory, GPU_IDS_FILE, AtFlags::empty()).and_then(|()| open()),
+            other => other,
+        };
+        let written = opened.and_then(|file| {
+            let mut rest = text.as_bytes();
+            while !rest.is_empty() {
+                rest = &rest[rustix::io::write(&file, rest)?..];
+            }
+            Ok(())
+        });
+        written.map_err(|source| self.error("write gpu_ids.txt", source.into()))
     }
 
     /// The `result.json` that this attempt wrote, if it is a regular file of at most `limit` bytes.

@@ -7,6 +7,9 @@ use std::path::Path;
 
 use ictasks_core::protocol::{Setup, TaskOrder, Worker, WorkingDirectory};
 
+use super::gpu_binding;
+use crate::gpu::mask;
+
 /// Variables that each task sets anew.
 const PER_TASK: [&str; 5] =
     ["ICTASKS_TASK_ID", "ICTASKS_TASK_INDEX", "ICTASKS_ATTEMPT", "ICTASKS_TASK_DIR", "PWD"];
@@ -32,6 +35,7 @@ impl Environment {
         for (name, value) in &setup.environment {
             values.insert(name.clone().into_bytes(), value.clone().into_bytes());
         }
+        gpu_binding::bind(&mut values, setup, worker);
         let mut set = |name: &str, value: OsString| values.insert(name.into(), value.into_vec());
         set("ICTASKS_JOB_ID", setup.job_id.clone().into());
         set("ICTASKS_WORKER_ID", worker.id.to_string().into());
@@ -51,6 +55,13 @@ impl Environment {
             .filter_map(|(name, value)| Some((name.clone(), pair(&name, &value)?)))
             .collect();
         Self { base }
+    }
+
+    /// Whether a variable may hide GPUs from the task.
+    pub fn hides_gpus(&self, order: &TaskOrder) -> bool {
+        let is_set =
+            |name: &&str| order.environment.contains_key(*name) || self.base.contains_key(name.as_bytes());
+        mask::MASKS.iter().any(is_set)
     }
 
     /// With what holds for one task.

@@ -7,6 +7,7 @@
 //! - [`attempt`]: one attempt, from the order to the reply
 //! - [`directory`], [`draft`], [`output_file`]: the task's directory and the files in it
 //! - [`environment`]: the task's environment
+//! - [`gpu_binding`]: how the task learns of its GPUs
 //! - [`launch`]: from a command to a process
 //! - [`tree`], [`sweep`]: waiting for the task and all its descendants, stopping them, and ending them
 //! - [`usage_sums`], [`io_account`]: what they used
@@ -20,6 +21,7 @@ mod disk;
 mod draft;
 mod environment;
 mod expectations;
+mod gpu_binding;
 mod io_account;
 mod launch;
 mod output_file;

@@ -11,6 +11,7 @@ use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type, TimeUnit};
 use arrow::ipc::reader::StreamReader;
 use ictasks_core::attempt::{Attempt, Cause, Outcome};
 use ictasks_core::event::{EventBody, EventSink};
+use ictasks_core::protocol::GpuInfo;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::schema::Table;
@@ -246,12 +247,15 @@ fn run_json_holds_nodes_totals_and_the_end() {
     recorder.events(&Arc::from([event(0, joined())])).unwrap();
     recorder.events(&Arc::from([event(1, finished(0))])).unwrap();
     recorder.update(|run| run.sessions[0].warnings.push("beware".into())).unwrap();
+    recorder.gpus("c17", vec![GpuInfo { id: 3, ..GpuInfo::default() }]).unwrap();
+    recorder.gpus("elsewhere", vec![GpuInfo::default(); 2]).unwrap();
     recorder.finish(end()).unwrap();
     let file = RunFile::read(run.path()).unwrap().unwrap();
     assert_eq!((file.state, file.list_complete), (RunState::Finished, true));
     assert_eq!(file.totals.attempt_outcomes.get(Outcome::Succeeded), 1);
     let session = &file.sessions[0];
     assert_eq!(session.hosts[0].core_count, 8);
+    assert_eq!(session.hosts[0].gpus, [GpuInfo { id: 3, ..GpuInfo::default() }]);
     assert_eq!(session.exit_code, Some(0));
     assert!(session.ended_at.is_some());
     assert_eq!(session.warnings, ["beware"]);

@@ -142,3 +142,13 @@ fn a_warning_is_told_once() {
     assert_eq!(bench.dispatcher.take_output().warnings, ["a", "b"]);
     assert_eq!(bench.dispatcher.into_end().warnings, ["a", "b"]);
 }
+
+#[test]
+fn the_gpus_of_a_host_are_told_with_its_name() {
+    let plan = plan(1);
+    let mut bench = Bench::new(&plan, false);
+    bench.reply(hello());
+    let gpus = vec![GpuInfo { id: 2, name: Some("A100".to_owned()), ..GpuInfo::default() }];
+    bench.dispatcher.reply(Reply::Gpus(gpus.clone()));
+    assert_eq!(bench.dispatcher.take_output().gpus, [("c17".to_owned(), gpus)]);
+}
