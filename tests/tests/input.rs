@@ -134,9 +134,10 @@ fn keys_of_the_users_own() {
 
 #[test]
 fn keys_of_0_2_4_are_taken_with_a_warning() {
-    let yaml = "stop_on_error: true\ntasks: [{launch_cmd: echo}]\n";
+    let yaml = "stop_on_error: true\ncheck_slurm: true\ntasks: [{launch_cmd: echo}]\n";
     let run = farm().yaml(yaml).run().expect(SUCCEEDED);
-    assert!(run.stderr.contains("stop_on_error"), "{}", run.stderr);
+    assert!(run.stderr.contains("`check_slurm` is checked but not acted on"), "{}", run.stderr);
+    assert!(!run.stderr.contains("stop_on_error"), "{}", run.stderr);
 }
 
 #[test]

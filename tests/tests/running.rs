@@ -62,7 +62,8 @@ fn a_task_knows_about_itself() {
 #[test]
 fn the_cores_of_a_task_are_its_affinity_and_its_environment() {
     let task = format!("{} && taskset -cp $$", does("print-env ICTASKS_CORES"));
-    let run = farm().workers(1).tasks([task]).run().expect(SUCCEEDED);
+    let yaml = format!("pin_cores: true\ntasks:\n- launch_cmd: {}\n", json!(task));
+    let run = farm().workers(1).yaml(yaml).run().expect(SUCCEEDED);
     let output = run.record.stdout("0");
     let mut lines = output.lines();
     let Some(cores) = run.record.task("0")["cores"].as_array().cloned() else {
@@ -266,6 +267,7 @@ fn a_run_directory_with_a_record_is_refused() {
     run.settings().bind(|| {
         insta::assert_snapshot!(run.stderr, @"
         error: `[TMP]/run` holds the record of the run `run` (finished, 1 task)
+          to go on with that run:               ictasks taskfarm --tasklist tasks.txt --run-dir run --workers 2 --resume
           to delete that record and run again:  ictasks taskfarm --tasklist tasks.txt --run-dir run --workers 2 --overwrite
           to keep it and run elsewhere:         ictasks taskfarm --tasklist tasks.txt --workers 2 --run-dir [TMP]/run-2
         ")

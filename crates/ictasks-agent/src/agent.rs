@@ -221,7 +221,18 @@ impl Agent {
             requests: self.slots.requests(),
         };
         let output = self.output.clone();
-        std::thread::spawn(move || sampler::run(watched, &output));
+        let started = std::thread::Builder::new().spawn(move || sampler::run(watched, &output));
+        if let Err(error) = started {
+            let message = format!(
+                "resource use is not sampled, since no thread can be started ({error}); the limit of processes \
+                 is `ulimit -u`"
+            );
+            let reply = match self.enforcement {
+                Enforcement::Sampled(_) => Reply::Trouble { message },
+                Enforcement::None | Enforcement::Cgroup(_) => Reply::Warning { message },
+            };
+            self.send(&reply);
+        }
     }
 
     /// Works until every slot has ended.
@@ -412,7 +423,7 @@ impl Agent {
         self.send(&Reply::Trouble { message });
     }
 
-    fn send(&mut self, reply: &Reply) {
+    fn send(&self, reply: &Reply) {
         // A coordinator that is gone is noticed by the end of its requests.
         let _ = self.output.send(reply);
     }

@@ -138,9 +138,17 @@ impl Burial {
         if is_orderly && self.in_flight.is_empty() {
             return end;
         }
-        let looked = tokio::task::spawn_blocking(move || self.look(program)).await;
-        let (logged, trouble) = looked
-            .unwrap_or_else(|error| (HashMap::new(), Some(format!("the look at its log failed: {error}"))));
+        let (sender, looked) = tokio::sync::oneshot::channel();
+        let look = move || {
+            // Without a listener the run has ended.
+            let _ = sender.send(self.look(program));
+        };
+        let started = crate::threads::start("family", look);
+        let (logged, trouble) = match (started, looked.await) {
+            (Ok(()), Ok(found)) => found,
+            (Ok(()), Err(error)) => (HashMap::new(), Some(format!("the look at its log failed: {error}"))),
+            (Err(error), _) => (HashMap::new(), Some(format!("failed to {error}"))),
+        };
         AgentEnd { logged, trouble, ..end }
     }
 

@@ -54,8 +54,8 @@ impl Farm<'_> {
         let mut course = Course {
             dispatcher,
             link,
-            tasks: source::read_ahead(Reading { source, matcher: self.matcher, seen }),
-            stop_file: stop_file::watch(&self.plan.run_dir),
+            tasks: source::read_ahead(Reading { source, matcher: self.matcher, seen })?,
+            stop_file: stop_file::watch(&self.plan.run_dir)?,
             signals,
             suspension: Suspension::None,
             sinks: self.sinks,

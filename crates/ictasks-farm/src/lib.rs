@@ -8,6 +8,7 @@
 //! - `source`: reads tasks ahead in a thread of its own; `seen_ids`: whether an id comes twice
 //! - `window`: how many tasks an agent holds beyond those that run
 //! - [`signals`], `suspension`, `stop_file`: what the user or the system asks
+//! - `threads`: starting threads, which may be refused
 
 mod agent_link;
 mod connection;
@@ -22,6 +23,7 @@ pub mod signals;
 pub mod source;
 mod stop_file;
 mod suspension;
+mod threads;
 mod window;
 
 pub use dispatcher::{Counts, RunEnd, Session, StopReason};

@@ -10,6 +10,7 @@ use ictasks_core::task::Task;
 use ictasks_core::task_list::TaskSource;
 use tokio::sync::mpsc;
 
+use crate::error::FarmError;
 use crate::seen_ids::SeenIds;
 
 /// Batches that wait for the dispatcher.
@@ -52,9 +53,12 @@ pub struct Reading {
 }
 
 /// Starts reading. The channel ends with the list or after the first error.
-pub fn read_ahead(mut reading: Reading) -> mpsc::Receiver<Batch> {
+///
+/// # Errors
+/// The system has no more threads.
+pub fn read_ahead(mut reading: Reading) -> Result<mpsc::Receiver<Batch>, FarmError> {
     let (sender, receiver) = mpsc::channel(BATCHES);
-    std::thread::spawn(move || {
+    crate::threads::start("reader", move || {
         while let Some(tasks) = reading.source.next_batch() {
             let (entries, error) = match tasks {
                 Ok(tasks) => reading.decide_all(tasks),
@@ -69,8 +73,8 @@ pub fn read_ahead(mut reading: Reading) -> mpsc::Receiver<Batch> {
                 return;
             }
         }
-    });
-    receiver
+    })?;
+    Ok(receiver)
 }
 
 impl Reading {
@@ -135,7 +139,7 @@ mod tests {
         let history = History::collect([past(0, "a", "do a"), past(1, "b", "do b")]);
         let matcher = Matcher::resumed(history, Rules::default(), "/s");
         let seen = is_stream.then(SeenIds::of_all);
-        let mut batches = read_ahead(Reading { source, matcher, seen });
+        let mut batches = read_ahead(Reading { source, matcher, seen }).unwrap();
         let mut told = Vec::new();
         while let Some(batch) = batches.blocking_recv() {
             match batch {

@@ -10,17 +10,21 @@ use ictasks_core::layout;
 use tokio::sync::mpsc;
 
 use crate::dispatcher::StopReason;
+use crate::error::FarmError;
 
 /// Between two looks.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Removes a file from before the start and looks for new ones until nobody listens.
-pub fn watch(run_dir: &Path) -> mpsc::Receiver<StopReason> {
+///
+/// # Errors
+/// The system has no more threads.
+pub fn watch(run_dir: &Path) -> Result<mpsc::Receiver<StopReason>, FarmError> {
     let path = run_dir.join(layout::JOURNAL).join(layout::STOP_FILE);
     let _ = fs::remove_file(&path);
     let (sender, receiver) = mpsc::channel(1);
-    std::thread::spawn(move || look(&path, &sender));
-    receiver
+    crate::threads::start("stop-file", move || look(&path, &sender))?;
+    Ok(receiver)
 }
 
 fn look(path: &PathBuf, sender: &mpsc::Sender<StopReason>) {
@@ -55,7 +59,7 @@ mod tests {
         let path = dir.path().join("journal/stop");
         fs::create_dir(path.parent().unwrap()).unwrap();
         fs::write(&path, "drain").unwrap();
-        let mut wishes = watch(dir.path());
+        let mut wishes = watch(dir.path()).unwrap();
         assert!(!path.exists(), "it was from before the start");
         fs::write(dir.path().join("new"), "stop\n").unwrap();
         fs::rename(dir.path().join("new"), &path).unwrap();

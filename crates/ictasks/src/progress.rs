@@ -42,8 +42,8 @@ impl Progress {
             other => other,
         };
         let display = match choice {
-            cli::Progress::Bar => Some(Display::start(&tally, show_bar)),
-            cli::Progress::Plain => Some(Display::start(&tally, show_lines)),
+            cli::Progress::Bar => Display::start(&tally, show_bar),
+            cli::Progress::Plain => Display::start(&tally, show_lines),
             cli::Progress::Auto | cli::Progress::None => None,
         };
         Self { console: console.clone(), tally, display }
@@ -78,11 +78,12 @@ impl EventSink for Progress {
 }
 
 impl Display {
-    fn start(tally: &Arc<Mutex<Tally>>, show: fn(&Mutex<Tally>, &mpsc::Receiver<()>)) -> Self {
+    /// `None` where the system has no more threads: a run does not need to be seen.
+    fn start(tally: &Arc<Mutex<Tally>>, show: fn(&Mutex<Tally>, &mpsc::Receiver<()>)) -> Option<Self> {
         let (end, ended) = mpsc::channel();
         let tally = Arc::clone(tally);
-        let thread = std::thread::spawn(move || show(&tally, &ended));
-        Self { end, thread }
+        let thread = std::thread::Builder::new().spawn(move || show(&tally, &ended)).ok()?;
+        Some(Self { end, thread })
     }
 }
 

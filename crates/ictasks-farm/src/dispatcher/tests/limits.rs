@@ -54,8 +54,9 @@ fn a_full_disk_stops_the_run_and_no_retry_is_made() {
     bench.tasks(0..3);
     let end = TaskEnded { cause: Some(Cause::DiskFull), ..end_of(0, 1, 60.0, Outcome::Failed) };
     bench.reply(Reply::Finished(Box::new(end)));
-    assert_eq!(bench.attempts(), [(0, 1), (1, 1)]);
-    assert_eq!(bench.pending(), [(2, Some(Cause::DiskFull))]);
+    assert_eq!(bench.attempts(), [(0, 1)]);
+    let cause = Some(Cause::DiskFull);
+    assert_eq!(bench.pending(), [(1, cause), (2, cause)]);
     assert!(matches!(stopped(bench), Some(StopReason::DiskFull(message)) if message.contains("--resume")));
 }
 
@@ -95,4 +96,19 @@ fn without_a_limit_there_is_one_warning() {
         bench.end(index, 1, Outcome::Failed);
     }
     assert!(!bench.dispatcher.is_stopping());
+}
+
+#[test]
+fn no_more_is_read_ahead_than_can_end_without_stopping_the_run() {
+    let plan = plan_with(1, Limits { max_failures: Some(3), ..limits() });
+    let mut bench = Bench::new(&plan, false);
+    bench.tasks(0..20);
+    for task in 0..2 {
+        bench.end(task, 1, Outcome::Failed);
+    }
+    // Only one failure is left: the task after the next one waits.
+    assert_eq!(bench.attempts(), [(0, 1), (1, 1), (2, 1)]);
+    bench.end(2, 1, Outcome::Failed);
+    assert!(bench.dispatcher.is_stopping());
+    assert_eq!(bench.attempts().len(), 3);
 }
