@@ -1,15 +1,19 @@
 //! What a resumed run knows of its tasks, and what it makes of it.
 //!
-//! [`History`] holds 24 bytes for each task of the record. A [`Matcher`] takes the tasks of the list
-//! one after the other, finds each in the history and decides whether it is run. A task whose id
-//! was given is found by the id. Any other is found by its command before placeholders, the nth
-//! occurrence in the list being the nth in the record: it keeps the position, and so the id, that it
-//! had, and commands that are new get positions above all others.
+//! [`History`] holds 24 bytes for each task of the record, and the ids that were given. A [`Matcher`]
+//! takes the tasks of the list one after the other, finds each in the history and decides whether it
+//! is run. A task whose id was given is found by the id. Any other is found by its command before
+//! placeholders, the nth occurrence in the list being the nth in the record: it keeps the position
+//! and the id that it had, and commands that are new get positions above all others.
 
 use std::collections::{BTreeMap, HashSet};
 
 use crate::attempt::{Outcome, Reason};
 use crate::task::{Task, fnv1a};
+
+mod ids;
+
+use ids::{GivenIds, NewIds};
 
 /// What the record says of one task.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +50,10 @@ pub struct History {
     by_id: Vec<u32>,
     /// Positions in `entries` by command hash, then by task index.
     by_command: Vec<u32>,
+    /// Ids that are not positions.
+    given_ids: GivenIds,
+    /// Whether the list may have had tasks that the record does not know.
+    is_partial: bool,
 }
 
 impl History {
@@ -58,10 +66,12 @@ impl History {
 
     /// Adds what a row of the record says; [`History::finish`] ends the adding.
     pub fn add(&mut self, past: &Past<'_>) {
+        let task_index = u32::try_from(past.task_index).unwrap_or(u32::MAX);
+        self.given_ids.add(task_index, past.task_id);
         self.entries.push(Entry {
             id_hash: fnv1a(past.task_id.as_bytes()),
             command_hash: past.command_hash,
-            task_index: u32::try_from(past.task_index).unwrap_or(u32::MAX),
+            task_index,
             attempt: u16::try_from(past.attempt).unwrap_or(u16::MAX),
             outcome: past.outcome,
             is_used: false,
@@ -79,6 +89,7 @@ impl History {
         });
         self.entries.dedup_by_key(|entry| entry.task_index);
         self.entries.shrink_to_fit();
+        self.given_ids.sort();
         let count = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
         let entry = |position: &u32| &self.entries[*position as usize];
         let mut by_id: Vec<u32> = (0..count).collect();
@@ -86,6 +97,13 @@ impl History {
         let mut by_command: Vec<u32> = (0..count).collect();
         by_command.sort_unstable_by_key(|position| (entry(position).command_hash, *position));
         Self { by_id, by_command, ..self }
+    }
+
+    /// The same where the list was not read to its end: a task that is not in the record may have
+    /// been in the list, and only that it never ran is certain.
+    #[must_use]
+    pub fn of_part_of_the_list(self) -> Self {
+        Self { is_partial: true, ..self }
     }
 
     /// Number of tasks.
@@ -166,7 +184,7 @@ pub enum Decision {
         /// The task.
         task: Task,
     },
-    /// Its id is the position of another task, which was not given an id.
+    /// Its id is that of another task of the list, which was not given an id.
     IdTaken {
         /// The task.
         task: Task,
@@ -180,6 +198,8 @@ pub struct Matcher {
     rules: Rules,
     submit_dir: String,
     next_index: i64,
+    /// Ids of tasks that are not in the record.
+    new_ids: NewIds,
     /// How many entries of a command were matched, where a command comes several times.
     used: BTreeMap<i64, u32>,
 }
@@ -192,6 +212,7 @@ impl Matcher {
             rules: Rules::default(),
             submit_dir: String::new(),
             next_index: 0,
+            new_ids: NewIds::default(),
             used: BTreeMap::new(),
         }
     }
@@ -203,6 +224,7 @@ impl Matcher {
             history: Some(history),
             rules,
             submit_dir: submit_dir.to_owned(),
+            new_ids: NewIds::default(),
             used: BTreeMap::new(),
         }
     }
@@ -214,6 +236,7 @@ impl Matcher {
             history.entries.iter_mut().for_each(|entry| entry.is_used = false);
             self.next_index = history.next_index();
         }
+        self.new_ids = NewIds::default();
         self.used.clear();
         self
     }
@@ -233,12 +256,7 @@ impl Matcher {
         } else {
             history.find_command(task.command_hash, &self.used)
         };
-        let Some(at) = found else {
-            let index = self.next_index;
-            self.next_index += 1;
-            let task = task.at_position(index, &self.submit_dir);
-            return self.judge(task, None);
-        };
+        let Some(at) = found else { return self.decide_new(task) };
         let entry = &mut history.entries[at];
         let was_used = std::mem::replace(&mut entry.is_used, true);
         let entry = *entry;
@@ -248,8 +266,27 @@ impl Matcher {
         if !task.id_is_given {
             *self.used.entry(entry.command_hash).or_default() += 1;
         }
-        let task = task.at_position(entry.task_index.into(), &self.submit_dir);
+        let index = i64::from(entry.task_index);
+        let task = match history.given_ids.of(entry.task_index) {
+            Some(id) => task.in_place_of(index, id, &self.submit_dir),
+            None => task.at_position(index, &self.submit_dir),
+        };
         self.judge(task, Some(entry))
+    }
+
+    /// Decides about a task that is not in the record.
+    fn decide_new(&mut self, task: Task) -> Decision {
+        if task.id_is_given {
+            if !self.new_ids.give(&task.id, self.next_index) {
+                return Decision::IdTaken { task };
+            }
+        } else {
+            self.next_index = self.new_ids.place(self.next_index);
+        }
+        let index = self.next_index;
+        self.next_index += 1;
+        let task = task.at_position(index, &self.submit_dir);
+        self.judge(task, None)
     }
 
     fn judge(&self, task: Task, past: Option<Entry>) -> Decision {
@@ -262,7 +299,10 @@ impl Matcher {
                 false => skip(task, Reason::NotListed),
             };
         }
-        let Some(past) = past else { return run(task, Reason::NewInList) };
+        let Some(past) = past else {
+            let is_partial = self.history.as_ref().is_some_and(|history| history.is_partial);
+            return run(task, if is_partial { Reason::NeverRan } else { Reason::NewInList });
+        };
         let is_changed = past.command_hash != task.command_hash;
         match past.outcome {
             Outcome::Pending => run(task, Reason::NeverRan),

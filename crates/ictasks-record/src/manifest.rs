@@ -144,6 +144,9 @@ pub struct Session {
     pub host: Option<String>,
     /// Process id of the coordinator; null as before.
     pub pid: Option<u32>,
+    /// Tasks that it was to run; null where that was not known before, of a stream.
+    #[serde(default)]
+    pub task_count: Option<i64>,
     /// The nodes that joined.
     pub hosts: Vec<Host>,
     /// When it began.
@@ -280,6 +283,7 @@ impl Session {
             submit_dir: PathBuf::new(),
             host: Some(host.to_owned()),
             pid: Some(std::process::id()),
+            task_count: None,
             hosts: Vec::new(),
             began_at: Timestamp::now(),
             ended_at: None,

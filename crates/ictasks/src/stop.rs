@@ -5,14 +5,11 @@ use std::path::Path;
 
 use ictasks_core::column::Timestamp;
 use ictasks_core::layout;
-use ictasks_record::{RunFile, RunState};
+use ictasks_record::{Life, RunFile};
 
 use crate::cli::StopArguments;
 use crate::console::Console;
 use crate::exit::{ExitCode, Failure, chain};
-
-/// A run whose run.json was not written for so long, seconds, is dead.
-const DEAD_AFTER_S: f64 = 60.0;
 
 /// Runs the subcommand.
 ///
@@ -26,20 +23,22 @@ pub fn run(arguments: &StopArguments, console: &mut Console) -> Result<ExitCode,
     let Some(run) = run else {
         return Err(Failure::input(format!("`{shown}` holds no run; give the directory of one")));
     };
-    let age_s = Timestamp::now().seconds_since(run.updated_at);
-    if run.state != RunState::Running || age_s > DEAD_AFTER_S {
-        let how = match run.state {
-            RunState::Running => "was killed".to_owned(),
-            state => format!("is {state}"),
-        };
+    let over = match Life::of(&run, Timestamp::now()) {
+        Life::Ended(state) => Some(format!("is {state}")),
+        Life::Dead => Some("was killed".to_owned()),
+        Life::Alive | Life::Unknown => None,
+    };
+    if let Some(how) = over {
         return Err(Failure::input(format!("the run in `{shown}` {how}: there is nothing to stop")));
     }
     let wish = if arguments.drain { "drain" } else { "stop" };
-    ask(run_dir, wish).map_err(|error| Failure {
-        message: format!(
+    ask(run_dir, wish).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            Failure::input(format!("the run in `{shown}` has no journal any more: there is nothing to stop"))
+        }
+        _ => Failure::input(format!(
             "`{shown}` cannot be written to: {error}; only who may write there can stop the run"
-        ),
-        code: ExitCode::BadInput,
+        )),
     })?;
     console.note(match arguments.drain {
         true => "asked: tasks that run will finish, no other will start",

@@ -40,7 +40,8 @@ pub fn run(arguments: &TaskfarmArguments, console: &mut Console) -> Result<ExitC
     let rules = resume::rules(arguments)?;
     let input = Input::read(arguments, &submit_dir)?;
     let plan = resolve(arguments, &input, &submit_dir)?;
-    if arguments.dry_run && !arguments.resume {
+    // A directory that is not there holds nothing to go on with, and is not to be made for that.
+    if arguments.dry_run && !(arguments.resume && plan.run_dir.exists()) {
         console.print(&dry_run::describe(&input, &plan, None))?;
         return Ok(ExitCode::Success);
     }
@@ -114,11 +115,11 @@ impl Run<'_> {
         console: &mut Console,
     ) -> Result<ExitCode, Failure> {
         let began_at = Timestamp::now();
-        let run = self.run_file(recovered.as_ref());
         let (matcher, resumed, run_count) = match outlook {
             Some(outlook) => (outlook.matcher, Some(outlook.message), outlook.run_count),
             None => (Matcher::fresh(), None, self.input.source.task_count()),
         };
+        let run = self.run_file(recovered.as_ref(), run_count);
         let session = FarmSession {
             run_id: run.run_id.clone(),
             number: recovered.as_ref().map_or(0, |recovered| recovered.next_session),
@@ -138,11 +139,12 @@ impl Run<'_> {
     }
 
     /// run.json as it is to be at the beginning: of a fresh run, or with one more session.
-    fn run_file(&self, recovered: Option<&Recovered>) -> RunFile {
+    fn run_file(&self, recovered: Option<&Recovered>, task_count: Option<u64>) -> RunFile {
         let plan = serde_json::to_value(self.plan).unwrap_or_default();
         let number = recovered.map_or(0, |recovered| recovered.next_session);
         let mut session = Session::begin(number, std::env::args().collect(), plan, &host_name());
         session.submit_dir.clone_from(&self.plan.submit_dir);
+        session.task_count = task_count.and_then(|count| i64::try_from(count).ok());
         session.warnings.clone_from(&self.plan.warnings);
         session.warnings.extend(recovered.iter().flat_map(|recovered| recovered.losses.iter().cloned()));
         if let Ok(serde_json::Value::Object(provenance)) =

@@ -126,8 +126,9 @@ fn counts(watch: &Watch) -> String {
 #[allow(clippy::cast_precision_loss)]
 fn speed(watch: &Watch, now: Timestamp) -> Option<String> {
     let rate = watch.rate(now).filter(|_| watch.life(now) == Life::Alive)?;
-    let left = watch.task_count().map(|count| (count - watch.done()).max(0));
-    let left = left.map_or_else(String::new, |left| format!(", about {} left", duration(left as f64 / rate)));
+    let left = watch
+        .left()
+        .map_or_else(String::new, |left| format!(", about {} left", duration(left as f64 / rate)));
     Some(format!("{rate:.1} tasks/s{left}"))
 }
 

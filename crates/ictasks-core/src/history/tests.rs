@@ -147,3 +147,32 @@ fn a_second_pass_decides_the_same() {
     let second: Vec<Decision> = list.iter().map(|task| matcher.decide(task.clone())).collect();
     assert_eq!(first, second);
 }
+
+#[test]
+fn a_position_as_an_id_and_a_given_id_are_never_the_same() {
+    let of = |list: &str| {
+        let record = positions(&[("a", 1, Outcome::Succeeded), ("b", 1, Outcome::Succeeded)]);
+        decisions(record, Rules::default(), tasks(list, TaskListFormat::JsonLines))
+    };
+    let (new, two) = ("{\"launch_cmd\": \"new\"}\n", "{\"id\": \"2\", \"launch_cmd\": \"c\"}\n");
+    assert_eq!(of(&format!("{new}{two}")), ["run 2 2 `new` 1 new_in_list", "taken 2"]);
+    let three = two.replace('2', "3");
+    let expected =
+        ["run 2 3 `c` 1 new_in_list", "run 4 4 `new` 1 new_in_list", "run 5 5 `new` 1 new_in_list"];
+    assert_eq!(of(&format!("{three}{new}{new}")), expected);
+}
+
+#[test]
+fn a_task_that_is_known_by_its_command_keeps_the_id_that_was_given() {
+    let record = || record_of("x", "do %TASKID%", Outcome::Failed);
+    assert_eq!(of_lines(record(), "do %TASKID%\n"), ["run 0 x `do x` 3 failed_before"]);
+    let list = "{\"launch_cmd\": \"do %TASKID%\"}\n{\"id\": \"x\", \"launch_cmd\": \"c\"}\n";
+    let decided = decisions(record(), Rules::default(), tasks(list, TaskListFormat::JsonLines));
+    assert_eq!(decided, ["run 0 x `do x` 3 failed_before", "taken x"]);
+}
+
+#[test]
+fn what_a_list_that_was_not_read_to_its_end_held_is_not_called_new() {
+    let history = positions(&[("a", 1, Outcome::Succeeded)]).of_part_of_the_list();
+    assert_eq!(of_lines(history, "a\nb\n"), ["skip 0 0 succeeded_before", "run 1 1 `b` 1 never_ran"]);
+}
