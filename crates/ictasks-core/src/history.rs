@@ -1,10 +1,11 @@
 //! What a resumed run knows of its tasks, and what it makes of it.
 //!
-//! [`History`] holds 24 bytes for each task of the record, and the ids that were given. A [`Matcher`]
-//! takes the tasks of the list one after the other, finds each in the history and decides whether it
-//! is run. A task whose id was given is found by the id. Any other is found by its command before
-//! placeholders, the nth occurrence in the list being the nth in the record: it keeps the position
-//! and the id that it had, and commands that are new get positions above all others.
+//! [`History`] holds 24 bytes for each task of the record, and the ids that were given. A [`Matcher`] takes the tasks of the list
+//! one after the other, finds each in the history and decides whether it is run. A task whose id
+//! was given is found by the id. Any other is found by its position as long as the list is that of the
+//! record, and from there on by its command before placeholders, the nth occurrence in the list
+//! being the nth in the record: it keeps the position and the id that it had, and commands that
+//! are new get positions above all others.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -52,8 +53,6 @@ pub struct History {
     by_command: Vec<u32>,
     /// Ids that are not positions.
     given_ids: GivenIds,
-    /// Whether the list may have had tasks that the record does not know.
-    is_partial: bool,
 }
 
 impl History {
@@ -99,13 +98,6 @@ impl History {
         Self { by_id, by_command, ..self }
     }
 
-    /// The same where the list was not read to its end: a task that is not in the record may have
-    /// been in the list, and only that it never ran is certain.
-    #[must_use]
-    pub fn of_part_of_the_list(self) -> Self {
-        Self { is_partial: true, ..self }
-    }
-
     /// Number of tasks.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -133,17 +125,24 @@ impl History {
         (self.entries[at].id_hash == hash).then_some(at)
     }
 
-    /// The first entry with this command that no task was matched with.
-    fn find_command(&self, command_hash: i64, used: &BTreeMap<i64, u32>) -> Option<usize> {
-        let first =
-            self.by_command.partition_point(|at| self.entries[*at as usize].command_hash < command_hash);
-        let skip = used.get(&command_hash).copied().unwrap_or(0) as usize;
-        self.by_command[first..]
-            .iter()
-            .skip(skip)
-            .map(|at| *at as usize)
-            .take_while(|at| self.entries[*at].command_hash == command_hash)
-            .find(|at| !self.entries[*at].is_used)
+    fn find_index(&self, task_index: i64) -> Option<usize> {
+        self.entries.binary_search_by_key(&task_index, |entry| entry.task_index.into()).ok()
+    }
+
+    /// The first entry with this command that no task was matched with. `passed` says how many entries
+    /// of a command that comes several times have been looked at for good.
+    fn find_command(&self, command_hash: i64, passed: &mut BTreeMap<i64, usize>) -> Option<usize> {
+        let hash_at = |at: &u32| self.entries[*at as usize].command_hash;
+        let first = self.by_command.partition_point(|at| hash_at(at) < command_hash);
+        let is_single = self.by_command.get(first + 1).is_none_or(|at| hash_at(at) != command_hash);
+        let skip = if is_single { 0 } else { passed.get(&command_hash).copied().unwrap_or(0) };
+        let group = self.by_command[first..].iter().take_while(|at| hash_at(at) == command_hash);
+        let (place, at) =
+            group.enumerate().skip(skip).find(|(_, at)| !self.entries[**at as usize].is_used)?;
+        if !is_single {
+            passed.insert(command_hash, place + 1);
+        }
+        Some(*at as usize)
     }
 }
 
@@ -192,16 +191,23 @@ pub enum Decision {
 }
 
 /// Finds the tasks of a list in the history, and decides.
+///
+/// As long as every task is where the record has it, the list is taken to be the one that the record
+/// is of: a task of which the record knows nothing at its position (the run was killed before it began)
+/// keeps that position. From the first difference on, tasks are looked for.
 #[derive(Clone, Debug)]
 pub struct Matcher {
     history: Option<History>,
     rules: Rules,
     submit_dir: String,
     next_index: i64,
+    /// Tasks that the list of the last start had.
+    earlier_count: i64,
+    is_same_list: bool,
     /// Ids of tasks that are not in the record.
     new_ids: NewIds,
-    /// How many entries of a command were matched, where a command comes several times.
-    used: BTreeMap<i64, u32>,
+    /// See [`History::find_command`].
+    passed: BTreeMap<i64, usize>,
 }
 
 impl Matcher {
@@ -212,8 +218,10 @@ impl Matcher {
             rules: Rules::default(),
             submit_dir: String::new(),
             next_index: 0,
+            earlier_count: 0,
+            is_same_list: true,
             new_ids: NewIds::default(),
-            used: BTreeMap::new(),
+            passed: BTreeMap::new(),
         }
     }
 
@@ -221,12 +229,19 @@ impl Matcher {
     pub fn resumed(history: History, rules: Rules, submit_dir: &str) -> Self {
         Self {
             next_index: history.next_index(),
+            earlier_count: history.next_index(),
             history: Some(history),
             rules,
             submit_dir: submit_dir.to_owned(),
-            new_ids: NewIds::default(),
-            used: BTreeMap::new(),
+            ..Self::fresh()
         }
+    }
+
+    /// With the number of tasks that the list of the last start had: those that it did not get to are
+    /// not new.
+    #[must_use]
+    pub fn with_earlier_count(self, count: i64) -> Self {
+        Self { earlier_count: self.earlier_count.max(count), ..self }
     }
 
     /// As at the beginning of the list.
@@ -236,8 +251,9 @@ impl Matcher {
             history.entries.iter_mut().for_each(|entry| entry.is_used = false);
             self.next_index = history.next_index();
         }
+        self.is_same_list = true;
         self.new_ids = NewIds::default();
-        self.used.clear();
+        self.passed.clear();
         self
     }
 
@@ -251,45 +267,58 @@ impl Matcher {
         let Some(history) = &mut self.history else {
             return Decision::Run { task, attempt: 1, reason: None };
         };
-        let found = if task.id_is_given {
-            history.find_id(&task.id)
-        } else {
-            history.find_command(task.command_hash, &self.used)
+        let here = history.find_index(task.index);
+        let is_here = here.is_some_and(|at| {
+            let entry = &history.entries[at];
+            match task.id_is_given {
+                true => entry.id_hash == fnv1a(task.id.as_bytes()),
+                false => entry.command_hash == task.command_hash,
+            }
+        });
+        self.is_same_list &= is_here || here.is_none();
+        let found = match (task.id_is_given, self.is_same_list) {
+            (true, _) => history.find_id(&task.id),
+            (false, true) => here,
+            (false, false) => history.find_command(task.command_hash, &mut self.passed),
         };
-        let Some(at) = found else { return self.decide_new(task) };
+        let Some(at) = found else { return self.decide_untold(task) };
         let entry = &mut history.entries[at];
         let was_used = std::mem::replace(&mut entry.is_used, true);
         let entry = *entry;
-        if task.id_is_given && was_used {
+        if was_used {
             return Decision::IdTaken { task };
         }
-        if !task.id_is_given {
-            *self.used.entry(entry.command_hash).or_default() += 1;
-        }
+        // An id that was given may be known from another position.
+        self.is_same_list &= i64::from(entry.task_index) == task.index;
         let index = i64::from(entry.task_index);
         let task = match history.given_ids.of(entry.task_index) {
             Some(id) => task.in_place_of(index, id, &self.submit_dir),
             None => task.at_position(index, &self.submit_dir),
         };
-        self.judge(task, Some(entry))
+        self.judge(task, Some(entry), Reason::NeverRan)
     }
 
     /// Decides about a task that is not in the record.
-    fn decide_new(&mut self, task: Task) -> Decision {
-        if task.id_is_given {
-            if !self.new_ids.give(&task.id, self.next_index) {
-                return Decision::IdTaken { task };
-            }
-        } else {
-            self.next_index = self.new_ids.place(self.next_index);
+    fn decide_untold(&mut self, task: Task) -> Decision {
+        if task.id_is_given && !self.new_ids.give(&task.id, self.next_index) {
+            return Decision::IdTaken { task };
         }
-        let index = self.next_index;
-        self.next_index += 1;
+        let index = match (self.is_same_list, task.id_is_given) {
+            (true, _) => task.index,
+            (false, true) => self.next_index,
+            (false, false) => self.new_ids.free(self.next_index),
+        };
+        if !task.id_is_given {
+            self.new_ids.place(index);
+        }
+        self.next_index = self.next_index.max(index + 1);
+        let is_new = !self.is_same_list || index >= self.earlier_count;
         let task = task.at_position(index, &self.submit_dir);
-        self.judge(task, None)
+        self.judge(task, None, if is_new { Reason::NewInList } else { Reason::NeverRan })
     }
 
-    fn judge(&self, task: Task, past: Option<Entry>) -> Decision {
+    /// `untold` is the reason where the record tells nothing.
+    fn judge(&self, task: Task, past: Option<Entry>, untold: Reason) -> Decision {
         let skip = |task: Task, reason| Decision::Skip { task_index: task.index, task_id: task.id, reason };
         let attempt = past.map_or(0, |past| i32::from(past.attempt)) + 1;
         let run = |task, reason| Decision::Run { task, attempt, reason: Some(reason) };
@@ -299,10 +328,7 @@ impl Matcher {
                 false => skip(task, Reason::NotListed),
             };
         }
-        let Some(past) = past else {
-            let is_partial = self.history.as_ref().is_some_and(|history| history.is_partial);
-            return run(task, if is_partial { Reason::NeverRan } else { Reason::NewInList });
-        };
+        let Some(past) = past else { return run(task, untold) };
         let is_changed = past.command_hash != task.command_hash;
         match past.outcome {
             Outcome::Pending => run(task, Reason::NeverRan),

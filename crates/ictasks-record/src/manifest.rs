@@ -144,9 +144,9 @@ pub struct Session {
     pub host: Option<String>,
     /// Process id of the coordinator; null as before.
     pub pid: Option<u32>,
-    /// Tasks that it was to run; null where that was not known before, of a stream.
+    /// Number of tasks of its list, where that was known at its beginning.
     #[serde(default)]
-    pub task_count: Option<i64>,
+    pub task_count: Option<u64>,
     /// The nodes that joined.
     pub hosts: Vec<Host>,
     /// When it began.

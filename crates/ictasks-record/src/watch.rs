@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use arrow::array::RecordBatch;
 use ictasks_core::attempt::Outcome;
 use ictasks_core::column::Timestamp;
-use ictasks_core::machine::host_name;
 
 use crate::error::RecordError;
 use crate::journal::{journal_dir, parts, read_part};
@@ -27,10 +26,6 @@ use tail::Tail;
 
 /// Failures that are kept.
 const FAILURES: usize = 20;
-
-/// A coordinator writes run.json every 10 s; one that has not for so long, seconds, and whose
-/// process is not there either, is dead.
-const MISSED_S: f64 = 15.0;
 
 /// The rate is that of the last so many seconds.
 const RATE_SECONDS: i64 = 300;
@@ -80,35 +75,12 @@ pub struct Failure {
 pub enum Life {
     /// A coordinator wrote run.json less than a minute ago.
     Alive,
-    /// The run did not end, and nobody has written run.json for a minute; for a quarter of one where
-    /// the coordinator was on this host and its process is gone.
+    /// The run did not end, and nobody has written run.json for a minute.
     Dead,
     /// It ended, in this state.
     Ended(RunState),
     /// run.json is missing or cannot be read.
     Unknown,
-}
-
-impl Life {
-    /// What run.json, and this host where the coordinator was on it, tell.
-    pub fn of(run: &RunFile, now: Timestamp) -> Self {
-        if run.state != RunState::Running {
-            return Self::Ended(run.state);
-        }
-        let age_s = now.seconds_since(run.updated_at);
-        let is_dead = age_s >= seconds(DEAD_AFTER_S) || (age_s >= MISSED_S && is_gone(run));
-        if is_dead { Self::Dead } else { Self::Alive }
-    }
-}
-
-/// Whether the coordinator was on this host and is no more. A container may show other processes
-/// under the same host name, so this alone proves nothing.
-fn is_gone(run: &RunFile) -> bool {
-    let Some(session) = run.sessions.last() else { return false };
-    let Some(pid) = session.pid.filter(|_| session.host.as_ref() == Some(&host_name())) else {
-        return false;
-    };
-    !Path::new("/proc").join(pid.to_string()).exists()
 }
 
 /// Looks at a run.
@@ -126,8 +98,6 @@ struct Seen {
     run_id: Option<String>,
     last_seq: Option<i64>,
     session: i32,
-    /// Attempts that ended in this session, without those that were followed by another.
-    ended_of_session: i64,
     /// The last outcome of each task and the number of that attempt, by position in the list.
     tasks: Vec<Option<(i32, Outcome)>>,
     outcomes: OutcomeCounts,
@@ -207,7 +177,12 @@ impl Watch {
 
     /// Whether anybody is at work.
     pub fn life(&self, now: Timestamp) -> Life {
-        self.run.as_ref().map_or(Life::Unknown, |run| Life::of(run, now))
+        let Some(run) = &self.run else { return Life::Unknown };
+        match run.state {
+            RunState::Running if now.seconds_since(run.updated_at) < seconds(DEAD_AFTER_S) => Life::Alive,
+            RunState::Running => Life::Dead,
+            state => Life::Ended(state),
+        }
     }
 
     /// Tasks by the outcome of their last attempt.
@@ -220,18 +195,11 @@ impl Watch {
         self.seen.outcomes.sum() - self.seen.outcomes.get(Outcome::Pending)
     }
 
-    /// How many tasks the run has, if that is known: at its end, and before where this is its first
-    /// start and the list is a file.
+    /// How many tasks there are, if that is known: of a list that is a file, or at the end of a run.
     pub fn task_count(&self) -> Option<i64> {
         let run = self.run.as_ref()?;
-        let of_the_only_start = if let [only] = &run.sessions[..] { only.task_count } else { None };
-        run.totals.tasks.or(of_the_only_start)
-    }
-
-    /// How many tasks this start has yet to run to their end, if that is known.
-    pub fn left(&self) -> Option<i64> {
-        let count = self.run.as_ref()?.sessions.last()?.task_count?;
-        Some((count - self.seen.ended_of_session).max(0))
+        let of_list = run.sessions.last().and_then(|session| i64::try_from(session.task_count?).ok());
+        run.totals.tasks.max(of_list)
     }
 
     /// Tasks that run, the one that was started first at the front. Of a run that is dead: those
@@ -337,7 +305,6 @@ impl Seen {
         if row.session > self.session {
             // What ran in the session before has ended with it.
             self.session = row.session;
-            self.ended_of_session = 0;
             self.running.clear();
             self.ends.clear();
         }
@@ -350,7 +317,6 @@ impl Seen {
                     if self.running.get(&task_index).is_some_and(|task| task.attempt <= attempt) {
                         self.running.remove(&task_index);
                     }
-                    self.ended_of_session += 1;
                     self.count_end(row.at);
                 }
                 self.note(task_index, attempt, outcome);
@@ -359,7 +325,6 @@ impl Seen {
                     self.failures.truncate(FAILURES);
                 }
             }
-            rows::What::Retried => self.ended_of_session -= 1,
             rows::What::Other => {}
         }
     }

@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use ictasks_core::column::Timestamp;
 use ictasks_core::layout;
-use ictasks_record::{Life, RunFile};
+use ictasks_record::{RunFile, RunState};
 
 use crate::cli::StopArguments;
 use crate::console::Console;
 use crate::exit::{ExitCode, Failure, chain};
+use crate::liveness;
 
 /// Runs the subcommand.
 ///
@@ -23,12 +23,11 @@ pub fn run(arguments: &StopArguments, console: &mut Console) -> Result<ExitCode,
     let Some(run) = run else {
         return Err(Failure::input(format!("`{shown}` holds no run; give the directory of one")));
     };
-    let over = match Life::of(&run, Timestamp::now()) {
-        Life::Ended(state) => Some(format!("is {state}")),
-        Life::Dead => Some("was killed".to_owned()),
-        Life::Alive | Life::Unknown => None,
-    };
-    if let Some(how) = over {
+    if !liveness::is_alive(&run) {
+        let how = match run.state {
+            RunState::Running => "was killed".to_owned(),
+            state => format!("is {state}"),
+        };
         return Err(Failure::input(format!("the run in `{shown}` {how}: there is nothing to stop")));
     }
     let wish = if arguments.drain { "drain" } else { "stop" };

@@ -50,7 +50,7 @@ pub fn run(arguments: &TaskfarmArguments, console: &mut Console) -> Result<ExitC
     let (recovered, outlook) = match claim.recovered {
         Some(mut recovered) => {
             let history = std::mem::take(&mut recovered.history);
-            let outlook = Outlook::of(history, rules, &input, &plan.submit_dir)?;
+            let outlook = Outlook::of(&recovered.run, history, rules, &input, &plan.submit_dir)?;
             (Some(recovered), Some(outlook))
         }
         None => (None, None),
@@ -119,7 +119,7 @@ impl Run<'_> {
             Some(outlook) => (outlook.matcher, Some(outlook.message), outlook.run_count),
             None => (Matcher::fresh(), None, self.input.source.task_count()),
         };
-        let run = self.run_file(recovered.as_ref(), run_count);
+        let run = self.run_file(recovered.as_ref());
         let session = FarmSession {
             run_id: run.run_id.clone(),
             number: recovered.as_ref().map_or(0, |recovered| recovered.next_session),
@@ -139,12 +139,12 @@ impl Run<'_> {
     }
 
     /// run.json as it is to be at the beginning: of a fresh run, or with one more session.
-    fn run_file(&self, recovered: Option<&Recovered>, task_count: Option<u64>) -> RunFile {
+    fn run_file(&self, recovered: Option<&Recovered>) -> RunFile {
         let plan = serde_json::to_value(self.plan).unwrap_or_default();
         let number = recovered.map_or(0, |recovered| recovered.next_session);
         let mut session = Session::begin(number, std::env::args().collect(), plan, &host_name());
         session.submit_dir.clone_from(&self.plan.submit_dir);
-        session.task_count = task_count.and_then(|count| i64::try_from(count).ok());
+        session.task_count = self.input.source.task_count();
         session.warnings.clone_from(&self.plan.warnings);
         session.warnings.extend(recovered.iter().flat_map(|recovered| recovered.losses.iter().cloned()));
         if let Ok(serde_json::Value::Object(provenance)) =

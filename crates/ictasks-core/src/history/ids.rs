@@ -59,18 +59,17 @@ impl NewIds {
         range.is_none_or(|(_, to)| position >= to)
     }
 
-    /// Chooses the position of a task that was given no id: `next_index`, or the next one that is
-    /// nobody's id.
-    pub(super) fn place(&mut self, next_index: i64) -> i64 {
-        let mut index = next_index;
-        while self.given.contains(&index) {
-            index += 1;
-        }
+    /// The first position from `next_index` on that is nobody's id.
+    pub(super) fn free(&self, next_index: i64) -> i64 {
+        (next_index..).find(|index| !self.given.contains(index)).unwrap_or(next_index)
+    }
+
+    /// Takes note of the position of a task that was given no id; they come in order.
+    pub(super) fn place(&mut self, index: i64) {
         match self.placed.last_mut() {
             Some((_, to)) if *to == index => *to += 1,
             _ => self.placed.push((index, index + 1)),
         }
-        index
     }
 }
 

@@ -137,10 +137,7 @@ impl Recovered {
             ..Totals::default()
         };
         let next_session = run.sessions.iter().map(|session| session.session + 1).max().unwrap_or(0);
-        let mut history = facts.history.finish();
-        if !run.list_complete {
-            history = history.of_part_of_the_list();
-        }
+        let history = facts.history.finish();
         let mut outcomes = OutcomeCounts::default();
         history.outcomes().for_each(|outcome| outcomes.add(outcome));
         run.totals.tasks = i64::try_from(history.len()).ok();

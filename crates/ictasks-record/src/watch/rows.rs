@@ -42,7 +42,6 @@ pub(super) struct Row {
 pub(super) enum What {
     Started(RunningTask),
     Ended { task_index: i64, attempt: i32, outcome: Outcome, failure: Option<Failure> },
-    Retried,
     Other,
 }
 
@@ -77,8 +76,6 @@ impl<'a> Cells<'a> {
             self.started(row, at).map(What::Started)
         } else if kind == EventKind::TaskFinished.as_str() || kind == EventKind::TaskPending.as_str() {
             self.ended(row, at)
-        } else if kind == EventKind::TaskRetried.as_str() {
-            Some(What::Retried)
         } else {
             None
         };

@@ -39,8 +39,7 @@ fn a_live_run_is_followed_to_its_end() {
     let mut recorder = recorder(run.path());
     let mut watch = Watch::open(run.path()).unwrap();
     assert_eq!(watch.life(Timestamp::now()), Life::Alive);
-    assert_eq!((watch.done(), watch.task_count(), watch.left()), (0, None, None));
-    recorder.update(|run| run.sessions[0].task_count = Some(2000)).unwrap();
+    assert_eq!((watch.done(), watch.task_count()), (0, None));
 
     send(&mut recorder, vec![event(0, started(0)), event(1, started(1)), event(2, started(2))]);
     send(&mut recorder, vec![event(3, finished(0)), event(4, failed(1))]);
@@ -64,7 +63,7 @@ fn a_live_run_is_followed_to_its_end() {
     recorder.finish(end()).unwrap();
     watch.refresh().unwrap();
     assert_eq!(watch.life(Timestamp::now()), Life::Ended(RunState::Finished));
-    assert_eq!((watch.done(), watch.task_count(), watch.left()), (2000, Some(2000), Some(0)));
+    assert_eq!((watch.done(), watch.task_count()), (2000, Some(2000)));
     assert_eq!(watch.outcomes().get(Outcome::Failed), 1);
     assert_eq!(watch.damages(), Vec::<String>::new());
     let mut later = Watch::open(run.path()).unwrap();
@@ -85,31 +84,6 @@ fn a_run_whose_coordinator_died_is_dead_after_a_minute() {
     assert_eq!(watch.life(now.plus_seconds(59.0)), Life::Alive);
     assert_eq!(watch.life(now.plus_seconds(61.0)), Life::Dead);
     assert_eq!(watch.running().len(), 1);
-}
-
-#[test]
-fn a_coordinator_that_is_gone_from_this_host_is_dead_sooner() {
-    let mut run = crate::specimen::run_file();
-    let after = |run: &RunFile, seconds| Life::of(run, run.updated_at.plus_seconds(seconds));
-    run.sessions[0].host = Some(host_name());
-    assert_eq!(after(&run, 30.0), Life::Alive);
-    run.sessions[0].pid = Some(u32::MAX);
-    assert_eq!((after(&run, 10.0), after(&run, 30.0)), (Life::Alive, Life::Dead));
-    run.sessions[0].host = Some("another".to_owned());
-    assert_eq!((after(&run, 30.0), after(&run, 60.0)), (Life::Alive, Life::Dead));
-}
-
-#[test]
-fn an_attempt_that_is_followed_by_another_leaves_as_much_to_do() {
-    let mut run = crate::specimen::run_file();
-    run.sessions[0].task_count = Some(3);
-    let mut watch = Watch { run_dir: "x".into(), run: Some(run), seen: Seen::default(), damages: Vec::new() };
-    let ended =
-        |attempt| rows::What::Ended { task_index: 0, attempt, outcome: Outcome::Failed, failure: None };
-    for (seq, what, left) in [(0, ended(1), 2), (1, rows::What::Retried, 3), (2, ended(2), 2)] {
-        watch.seen.take(Row { seq, at: Timestamp(0), session: 0, what });
-        assert_eq!((watch.left(), watch.task_count()), (Some(left), Some(3)));
-    }
 }
 
 #[test]
