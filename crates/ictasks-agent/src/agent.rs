@@ -53,6 +53,9 @@ pub fn run() -> Result<(), AgentError> {
         libc::SIGTERM,
         libc::SIGPIPE,
         libc::SIGHUP,
+        // Meant for the coordinator, by whoever signals every process of that name.
+        libc::SIGUSR1,
+        libc::SIGUSR2,
         libc::SIGTTIN,
         libc::SIGTTOU,
     ];
