@@ -183,10 +183,10 @@ fn a_second_start_of_a_live_run_is_refused() {
     let task = does("await %SUBMITDIR%/go");
     let first = farm().tasks([&task]).start();
     wait_for("the task to run", || (!first.record.journal().is_empty()).then_some(()));
-    let run_dir = first.record.directory().to_owned();
+    let run_dir = first.record.directory().to_string_lossy().into_owned();
     for option in ["--resume", "--overwrite"] {
-        let second =
-            farm().tasks([&task]).args([option, "--run-dir"]).args([&run_dir]).run().expect(BAD_INPUT);
+        let words = ["taskfarm", "--tasklist", "tasks.txt", "--run-dir", &run_dir, option];
+        let second = farm().tasks([&task]).command(words).run().expect(BAD_INPUT);
         let holder = format!("process {} on ", first.pid());
         assert!(second.stderr.contains(&holder), "{}", second.stderr);
     }

@@ -127,11 +127,23 @@ fn a_run_can_be_watched_alive_killed_and_done() {
         running.iter().any(|event| event["kind"] == "task_started" && event["task_id"] == "2").then_some(())
     });
     let said = ask(&run, &["watch"]);
-    for part in ["running", "1 succeeded", "1 failed", "task 2", "task 1", "why"] {
+    for part in ["running", "2 of 3 tasks", "1 succeeded", "1 failed", "task 2", "task 1", "why"] {
         assert!(said.contains(part), "{part}: {said}");
     }
     fs::write(run.directory().join("go"), "").unwrap();
     let run = run.wait().expect(FAILED);
     let said = run.again().command(["watch", "run"]).run().expect(SUCCEEDED);
     assert!(said.stdout.contains("finished") && said.stdout.contains("2 succeeded"), "{}", said.stdout);
+}
+
+#[test]
+fn a_run_that_was_killed_is_known_as_such_at_once() {
+    let run = farm().tasks([does("await %SUBMITDIR%/go")]).start();
+    started(&run, 1);
+    run.signal(libc::SIGKILL);
+    let run = run.wait();
+    let run = run.again().command(["watch", "run"]).run().expect(SUCCEEDED);
+    assert!(run.stdout.contains("killed") && run.stdout.contains("--resume"), "{}", run.stdout);
+    let run = run.again().command(["stop", "run"]).run().expect(ictasks_tests::BAD_INPUT);
+    assert!(run.stderr.contains("was killed"), "{}", run.stderr);
 }

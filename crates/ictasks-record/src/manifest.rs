@@ -144,6 +144,9 @@ pub struct Session {
     pub host: Option<String>,
     /// Process id of the coordinator; null as before.
     pub pid: Option<u32>,
+    /// Number of tasks of its list, where that was known at its beginning.
+    #[serde(default)]
+    pub task_count: Option<u64>,
     /// The nodes that joined.
     pub hosts: Vec<Host>,
     /// When it began.
@@ -280,6 +283,7 @@ impl Session {
             submit_dir: PathBuf::new(),
             host: Some(host.to_owned()),
             pid: Some(std::process::id()),
+            task_count: None,
             hosts: Vec::new(),
             began_at: Timestamp::now(),
             ended_at: None,

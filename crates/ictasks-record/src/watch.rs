@@ -183,9 +183,11 @@ impl Watch {
         self.seen.outcomes.sum() - self.seen.outcomes.get(Outcome::Pending)
     }
 
-    /// How many tasks the list has, if that is known: at the end of a run.
+    /// How many tasks there are, if that is known: of a list that is a file, or at the end of a run.
     pub fn task_count(&self) -> Option<i64> {
-        self.run.as_ref().and_then(|run| run.totals.tasks)
+        let run = self.run.as_ref()?;
+        let of_list = run.sessions.last().and_then(|session| i64::try_from(session.task_count?).ok());
+        run.totals.tasks.max(of_list)
     }
 
     /// Tasks that run, the one that was started first at the front. Of a run that is dead: those

@@ -3,7 +3,7 @@
 //! - [`cli`]: what can be typed
 //! - [`taskfarm`]: the subcommand that runs tasks; [`input`], [`claim`], [`resume`] and [`dry_run`] are
 //!   its parts
-//! - [`watch`], [`stop`]: the subcommands that look at a run and ask it to stop
+//! - [`watch`], [`stop`]: the subcommands that look at a run and ask it to stop; [`liveness`]
 //! - [`progress`], [`summary`]: what the user sees meanwhile and at the end
 //! - [`schema`]: the subcommand that prints the JSON schema of the configuration
 //! - [`command_line`]: the typed command again, changed, for messages
@@ -17,6 +17,7 @@ mod console;
 mod dry_run;
 mod exit;
 mod input;
+mod liveness;
 mod progress;
 mod resume;
 mod schema;

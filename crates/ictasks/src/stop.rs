@@ -3,16 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use ictasks_core::column::Timestamp;
 use ictasks_core::layout;
 use ictasks_record::{RunFile, RunState};
 
 use crate::cli::StopArguments;
 use crate::console::Console;
 use crate::exit::{ExitCode, Failure, chain};
-
-/// A run whose run.json was not written for so long, seconds, is dead.
-const DEAD_AFTER_S: f64 = 60.0;
+use crate::liveness;
 
 /// Runs the subcommand.
 ///
@@ -26,8 +23,7 @@ pub fn run(arguments: &StopArguments, console: &mut Console) -> Result<ExitCode,
     let Some(run) = run else {
         return Err(Failure::input(format!("`{shown}` holds no run; give the directory of one")));
     };
-    let age_s = Timestamp::now().seconds_since(run.updated_at);
-    if run.state != RunState::Running || age_s > DEAD_AFTER_S {
+    if !liveness::is_alive(&run) {
         let how = match run.state {
             RunState::Running => "was killed".to_owned(),
             state => format!("is {state}"),

@@ -143,6 +143,7 @@ impl Run<'_> {
         let number = recovered.map_or(0, |recovered| recovered.next_session);
         let mut session = Session::begin(number, std::env::args().collect(), plan, &host_name());
         session.submit_dir.clone_from(&self.plan.submit_dir);
+        session.task_count = self.input.source.task_count();
         session.warnings.clone_from(&self.plan.warnings);
         session.warnings.extend(recovered.iter().flat_map(|recovered| recovered.losses.iter().cloned()));
         if let Ok(serde_json::Value::Object(provenance)) =

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn parse(text: &str) -> Result<Config, String> {
@@ -277,4 +279,68 @@ fn the_schema_knows_all_keys_and_admits_own_ones() {
     assert_eq!(schema["patternProperties"]["^x-"], true);
     assert_eq!(schema["$defs"]["Task"]["required"], serde_json::json!(["launch_cmd"]));
     assert_eq!(schema["$defs"]["Task"]["patternProperties"]["^x-"], true);
+}
+
+/// The keys of a configuration, from its schema.
+fn keys() -> Vec<String> {
+    let schema = json_schema();
+    schema["properties"].as_object().unwrap().keys().cloned().collect()
+}
+
+/// Values such as users type, right for some keys and wrong for others.
+const VALUES: &[&str] = &[
+    "1",
+    "-1",
+    "0.5",
+    "true",
+    "auto",
+    "none",
+    "2G",
+    "90s",
+    "1h30m",
+    "text",
+    "''",
+    "null",
+    "[]",
+    "[a, 1]",
+    "{}",
+    "{stdout: 1M}",
+    "{stderr: none, stdout: 64K}",
+    "{cores_per_task: 2}",
+    "[{stopfile: a}]",
+    "[{launch_cmd: x}]",
+    "{items: [{launch_cmd: x, id: 3}]}",
+    "1e999",
+    "9223372036854775808",
+    "~",
+    "!!binary x",
+    "&a [*a]",
+    "\"\\0\"",
+];
+
+proptest! {
+    #[test]
+    fn any_value_of_any_key_is_taken_or_refused_with_its_place(
+        picks in prop::collection::vec((0_usize..1000, 0_usize..1000), 1..6)
+    ) {
+        let keys = keys();
+        let line = |(key, value): &(usize, usize)| {
+            format!("{}: {}\n", keys[key % keys.len()], VALUES[value % VALUES.len()])
+        };
+        let text: String = picks.iter().map(line).collect();
+        if let Err(error) = Config::parse("my.yaml", text.as_bytes()) {
+            let message = error.to_string();
+            let place = message.strip_prefix("my.yaml:").and_then(|rest| rest.split(':').next());
+            let line = place.and_then(|line| line.parse::<usize>().ok());
+            prop_assert!(line.is_some_and(|line| (1..=picks.len() + 1).contains(&line)), "{message}\n{text}");
+        }
+    }
+
+    #[test]
+    fn durations_and_sizes_mean_what_their_units_say(days in 0_u32..9, hours in 0_u32..24, minutes in 0_u32..60, seconds in 1_u32..60) {
+        let config = parse(&format!("timeout: {days}d{hours}h{minutes}m{seconds}s\nmemory_per_task: {seconds}G")).unwrap();
+        let expected = f64::from(((days * 24 + hours) * 60 + minutes) * 60 + seconds);
+        prop_assert_eq!(config.timeout_s, Some(expected));
+        prop_assert_eq!(config.memory_per_task_bytes, Some(i64::from(seconds) << 30));
+    }
 }
