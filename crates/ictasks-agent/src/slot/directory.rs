@@ -130,8 +130,7 @@ impl TaskDirectory {
 
     /// Makes it the current directory.
     pub fn enter(&self) -> Result<(), DirectoryError> {
-        rustix::process::fchdir(&self.descriptor)
-            .map_err(|source| self.error("enter the directory", source))
+        rustix::process::fchdir(&self.descriptor).map_err(|source| self.error("enter the directory", source))
     }
 
     /// An error of this directory.
