@@ -2,9 +2,10 @@
 //!
 //! [`History`] holds 24 bytes for each task of the record. A [`Matcher`] takes the tasks of the list
 //! one after the other, finds each in the history and decides whether it is run. A task whose id
-//! was given is found by the id. Any other is found by its command before placeholders, the nth
-//! occurrence in the list being the nth in the record: it keeps the position, and so the id, that it
-//! had, and commands that are new get positions above all others.
+//! was given is found by the id. Any other is found by its position as long as the list is that of the
+//! record, and from there on by its command before placeholders, the nth occurrence in the list
+//! being the nth in the record: it keeps the position, and so the id, that it had, and commands that
+//! are new get positions above all others.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -115,17 +116,24 @@ impl History {
         (self.entries[at].id_hash == hash).then_some(at)
     }
 
-    /// The first entry with this command that no task was matched with.
-    fn find_command(&self, command_hash: i64, used: &BTreeMap<i64, u32>) -> Option<usize> {
-        let first =
-            self.by_command.partition_point(|at| self.entries[*at as usize].command_hash < command_hash);
-        let skip = used.get(&command_hash).copied().unwrap_or(0) as usize;
-        self.by_command[first..]
-            .iter()
-            .skip(skip)
-            .map(|at| *at as usize)
-            .take_while(|at| self.entries[*at].command_hash == command_hash)
-            .find(|at| !self.entries[*at].is_used)
+    fn find_index(&self, task_index: i64) -> Option<usize> {
+        self.entries.binary_search_by_key(&task_index, |entry| entry.task_index.into()).ok()
+    }
+
+    /// The first entry with this command that no task was matched with. `passed` says how many entries
+    /// of a command that comes several times have been looked at for good.
+    fn find_command(&self, command_hash: i64, passed: &mut BTreeMap<i64, usize>) -> Option<usize> {
+        let hash_at = |at: &u32| self.entries[*at as usize].command_hash;
+        let first = self.by_command.partition_point(|at| hash_at(at) < command_hash);
+        let is_single = self.by_command.get(first + 1).is_none_or(|at| hash_at(at) != command_hash);
+        let skip = if is_single { 0 } else { passed.get(&command_hash).copied().unwrap_or(0) };
+        let group = self.by_command[first..].iter().take_while(|at| hash_at(at) == command_hash);
+        let (place, at) =
+            group.enumerate().skip(skip).find(|(_, at)| !self.entries[**at as usize].is_used)?;
+        if !is_single {
+            passed.insert(command_hash, place + 1);
+        }
+        Some(*at as usize)
     }
 }
 
@@ -174,14 +182,21 @@ pub enum Decision {
 }
 
 /// Finds the tasks of a list in the history, and decides.
+///
+/// As long as every task is where the record has it, the list is taken to be the one that the record
+/// is of: a task of which the record knows nothing at its position (the run was killed before it began)
+/// keeps that position. From the first difference on, tasks are looked for.
 #[derive(Clone, Debug)]
 pub struct Matcher {
     history: Option<History>,
     rules: Rules,
     submit_dir: String,
     next_index: i64,
-    /// How many entries of a command were matched, where a command comes several times.
-    used: BTreeMap<i64, u32>,
+    /// Tasks that the list of the last start had.
+    earlier_count: i64,
+    is_same_list: bool,
+    /// See [`History::find_command`].
+    passed: BTreeMap<i64, usize>,
 }
 
 impl Matcher {
@@ -192,7 +207,9 @@ impl Matcher {
             rules: Rules::default(),
             submit_dir: String::new(),
             next_index: 0,
-            used: BTreeMap::new(),
+            earlier_count: 0,
+            is_same_list: true,
+            passed: BTreeMap::new(),
         }
     }
 
@@ -200,11 +217,19 @@ impl Matcher {
     pub fn resumed(history: History, rules: Rules, submit_dir: &str) -> Self {
         Self {
             next_index: history.next_index(),
+            earlier_count: history.next_index(),
             history: Some(history),
             rules,
             submit_dir: submit_dir.to_owned(),
-            used: BTreeMap::new(),
+            ..Self::fresh()
         }
+    }
+
+    /// With the number of tasks that the list of the last start had: those that it did not get to are
+    /// not new.
+    #[must_use]
+    pub fn with_earlier_count(self, count: i64) -> Self {
+        Self { earlier_count: self.earlier_count.max(count), ..self }
     }
 
     /// As at the beginning of the list.
@@ -214,7 +239,8 @@ impl Matcher {
             history.entries.iter_mut().for_each(|entry| entry.is_used = false);
             self.next_index = history.next_index();
         }
-        self.used.clear();
+        self.is_same_list = true;
+        self.passed.clear();
         self
     }
 
@@ -228,31 +254,41 @@ impl Matcher {
         let Some(history) = &mut self.history else {
             return Decision::Run { task, attempt: 1, reason: None };
         };
-        let found = if task.id_is_given {
-            history.find_id(&task.id)
-        } else {
-            history.find_command(task.command_hash, &self.used)
+        let here = history.find_index(task.index);
+        let is_here = here.is_some_and(|at| {
+            let entry = &history.entries[at];
+            match task.id_is_given {
+                true => entry.id_hash == fnv1a(task.id.as_bytes()),
+                false => entry.command_hash == task.command_hash,
+            }
+        });
+        self.is_same_list &= is_here || here.is_none();
+        let found = match (task.id_is_given, self.is_same_list) {
+            (true, _) => history.find_id(&task.id),
+            (false, true) => here,
+            (false, false) => history.find_command(task.command_hash, &mut self.passed),
         };
         let Some(at) = found else {
-            let index = self.next_index;
-            self.next_index += 1;
+            let index = if self.is_same_list { task.index } else { self.next_index };
+            self.next_index = self.next_index.max(index + 1);
+            let is_new = !self.is_same_list || index >= self.earlier_count;
             let task = task.at_position(index, &self.submit_dir);
-            return self.judge(task, None);
+            return self.judge(task, None, if is_new { Reason::NewInList } else { Reason::NeverRan });
         };
         let entry = &mut history.entries[at];
         let was_used = std::mem::replace(&mut entry.is_used, true);
         let entry = *entry;
-        if task.id_is_given && was_used {
+        if was_used {
             return Decision::IdTaken { task };
         }
-        if !task.id_is_given {
-            *self.used.entry(entry.command_hash).or_default() += 1;
-        }
+        // An id that was given may be known from another position.
+        self.is_same_list &= i64::from(entry.task_index) == task.index;
         let task = task.at_position(entry.task_index.into(), &self.submit_dir);
-        self.judge(task, Some(entry))
+        self.judge(task, Some(entry), Reason::NeverRan)
     }
 
-    fn judge(&self, task: Task, past: Option<Entry>) -> Decision {
+    /// `untold` is the reason where the record tells nothing.
+    fn judge(&self, task: Task, past: Option<Entry>, untold: Reason) -> Decision {
         let skip = |task: Task, reason| Decision::Skip { task_index: task.index, task_id: task.id, reason };
         let attempt = past.map_or(0, |past| i32::from(past.attempt)) + 1;
         let run = |task, reason| Decision::Run { task, attempt, reason: Some(reason) };
@@ -262,7 +298,7 @@ impl Matcher {
                 false => skip(task, Reason::NotListed),
             };
         }
-        let Some(past) = past else { return run(task, Reason::NewInList) };
+        let Some(past) = past else { return run(task, untold) };
         let is_changed = past.command_hash != task.command_hash;
         match past.outcome {
             Outcome::Pending => run(task, Reason::NeverRan),

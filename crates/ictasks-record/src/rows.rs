@@ -22,7 +22,14 @@ pub(crate) struct RowBuilder {
     checksum: RowChecksum,
 }
 
-enum ColumnBuilder {
+/// A column, and the nulls that follow its last value. Most cells are null: they are counted, and
+/// appended together.
+struct ColumnBuilder {
+    values: Values,
+    nulls: usize,
+}
+
+enum Values {
     Int32(Int32Builder),
     Int64(Int64Builder),
     Float64(Float64Builder),
@@ -56,8 +63,11 @@ impl RowBuilder {
         let checksum = &mut self.checksum;
         cells(&mut |cell| {
             if let Some(column) = columns.next() {
-                column.append(cell);
                 checksum.add(cell);
+                match cell {
+                    Cell::Null => column.nulls += 1,
+                    value => column.append(value),
+                }
             }
         });
         self.checksums.append_value(self.checksum.take());
@@ -73,45 +83,59 @@ impl RowBuilder {
 
 impl ColumnBuilder {
     fn new(kind: ColumnType) -> Self {
-        match kind {
-            ColumnType::Int32 => Self::Int32(Int32Builder::new()),
-            ColumnType::Int64 => Self::Int64(Int64Builder::new()),
-            ColumnType::Float64 => Self::Float64(Float64Builder::new()),
-            ColumnType::Text | ColumnType::Category => Self::Text(StringBuilder::new()),
-            ColumnType::Timestamp => Self::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
-            ColumnType::Int32List => Self::Int32List(ListBuilder::new(Int32Builder::new())),
-        }
+        let values = match kind {
+            ColumnType::Int32 => Values::Int32(Int32Builder::new()),
+            ColumnType::Int64 => Values::Int64(Int64Builder::new()),
+            ColumnType::Float64 => Values::Float64(Float64Builder::new()),
+            ColumnType::Text | ColumnType::Category => Values::Text(StringBuilder::new()),
+            ColumnType::Timestamp => {
+                Values::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC"))
+            }
+            ColumnType::Int32List => Values::Int32List(ListBuilder::new(Int32Builder::new())),
+        };
+        Self { values, nulls: 0 }
     }
 
     /// A cell that does not fit its column counts as not measured.
     fn append(&mut self, cell: Cell<'_>) {
-        match (self, cell) {
-            (Self::Int32(builder), Cell::Int32(value)) => builder.append_value(value),
-            (Self::Int64(builder), Cell::Int64(value)) => builder.append_value(value),
-            (Self::Float64(builder), Cell::Float64(value)) => builder.append_value(value),
-            (Self::Text(builder), Cell::Text(value)) => builder.append_value(value),
-            (Self::Timestamp(builder), Cell::Timestamp(value)) => builder.append_value(value),
-            (Self::Int32List(builder), Cell::Int32List(values)) => {
+        if self.nulls > 0 {
+            self.append_nulls();
+        }
+        match (&mut self.values, cell) {
+            (Values::Int32(builder), Cell::Int32(value)) => builder.append_value(value),
+            (Values::Int64(builder), Cell::Int64(value)) => builder.append_value(value),
+            (Values::Float64(builder), Cell::Float64(value)) => builder.append_value(value),
+            (Values::Text(builder), Cell::Text(value)) => builder.append_value(value),
+            (Values::Timestamp(builder), Cell::Timestamp(value)) => builder.append_value(value),
+            (Values::Int32List(builder), Cell::Int32List(values)) => {
                 builder.values().append_slice(values);
                 builder.append(true);
             }
-            (Self::Int32(builder), _) => builder.append_null(),
-            (Self::Int64(builder), _) => builder.append_null(),
-            (Self::Float64(builder), _) => builder.append_null(),
-            (Self::Text(builder), _) => builder.append_null(),
-            (Self::Timestamp(builder), _) => builder.append_null(),
-            (Self::Int32List(builder), _) => builder.append_null(),
+            _ => self.nulls += 1,
+        }
+    }
+
+    fn append_nulls(&mut self) {
+        let count = std::mem::take(&mut self.nulls);
+        match &mut self.values {
+            Values::Int32(builder) => builder.append_nulls(count),
+            Values::Int64(builder) => builder.append_nulls(count),
+            Values::Float64(builder) => builder.append_nulls(count),
+            Values::Text(builder) => builder.append_nulls(count),
+            Values::Timestamp(builder) => builder.append_nulls(count),
+            Values::Int32List(builder) => builder.append_nulls(count),
         }
     }
 
     fn take(&mut self) -> ArrayRef {
-        match self {
-            Self::Int32(builder) => Arc::new(builder.finish()),
-            Self::Int64(builder) => Arc::new(builder.finish()),
-            Self::Float64(builder) => Arc::new(builder.finish()),
-            Self::Text(builder) => Arc::new(builder.finish()),
-            Self::Timestamp(builder) => Arc::new(builder.finish()),
-            Self::Int32List(builder) => Arc::new(builder.finish()),
+        self.append_nulls();
+        match &mut self.values {
+            Values::Int32(builder) => Arc::new(builder.finish()),
+            Values::Int64(builder) => Arc::new(builder.finish()),
+            Values::Float64(builder) => Arc::new(builder.finish()),
+            Values::Text(builder) => Arc::new(builder.finish()),
+            Values::Timestamp(builder) => Arc::new(builder.finish()),
+            Values::Int32List(builder) => Arc::new(builder.finish()),
         }
     }
 }
@@ -177,13 +201,19 @@ pub(crate) enum CellArray<'a> {
     Text(&'a StringArray),
     Timestamp(&'a TimestampMicrosecondArray),
     Int32List(&'a ListArray, &'a Int32Array),
+    /// Of any type, without a value.
+    Nulls,
 }
 
 impl<'a> CellArray<'a> {
     /// `None` if the array is of a type that the journal does not have.
     pub(crate) fn of(array: &'a ArrayRef) -> Option<Self> {
         let any = array.as_any();
+        let is_null = array.null_count() == array.len();
         match array.data_type() {
+            DataType::Int32 | DataType::Int64 | DataType::Float64 | DataType::Utf8 if is_null => {
+                Some(Self::Nulls)
+            }
             DataType::Int32 => any.downcast_ref().map(Self::Int32),
             DataType::Int64 => any.downcast_ref().map(Self::Int64),
             DataType::Float64 => any.downcast_ref().map(Self::Float64),

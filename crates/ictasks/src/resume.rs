@@ -138,9 +138,17 @@ impl Outlook {
     /// # Errors
     /// Tasks succeeded with other commands and nobody said what that means; ids of `--only` that
     /// no task has.
-    pub fn of(history: History, rules: Rules, input: &Input, submit_dir: &Path) -> Result<Self, Failure> {
+    pub fn of(
+        run: &RunFile,
+        history: History,
+        rules: Rules,
+        input: &Input,
+        submit_dir: &Path,
+    ) -> Result<Self, Failure> {
         let known = history.len();
-        let matcher = Matcher::resumed(history, rules.clone(), &submit_dir.to_string_lossy());
+        let earlier_count = run.sessions.iter().filter_map(|session| session.task_count).next_back();
+        let matcher = Matcher::resumed(history, rules.clone(), &submit_dir.to_string_lossy())
+            .with_earlier_count(earlier_count.and_then(|count| i64::try_from(count).ok()).unwrap_or(0));
         let Some(source) = input.tasks_again(submit_dir)? else {
             let message = format!("the record has {known} tasks; the list is a stream");
             return Ok(Self { matcher, message, run_count: None, first: Vec::new() });

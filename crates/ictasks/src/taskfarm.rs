@@ -49,7 +49,7 @@ pub fn run(arguments: &TaskfarmArguments, console: &mut Console) -> Result<ExitC
     let (recovered, outlook) = match claim.recovered {
         Some(mut recovered) => {
             let history = std::mem::take(&mut recovered.history);
-            let outlook = Outlook::of(history, rules, &input, &plan.submit_dir)?;
+            let outlook = Outlook::of(&recovered.run, history, rules, &input, &plan.submit_dir)?;
             (Some(recovered), Some(outlook))
         }
         None => (None, None),

@@ -10,21 +10,25 @@ use ictasks_core::protocol::{Setup, TaskOrder, Worker, WorkingDirectory};
 use super::gpu_binding;
 use crate::gpu::mask;
 
-/// Variables that each task sets anew.
-const PER_TASK: [&str; 5] =
-    ["ICTASKS_TASK_ID", "ICTASKS_TASK_INDEX", "ICTASKS_ATTEMPT", "ICTASKS_TASK_DIR", "PWD"];
+/// Variables that each task sets anew, whatever it is given.
+const ALWAYS_OWN: [&str; 4] =
+    ["ICTASKS_TASK_ID", "ICTASKS_TASK_INDEX", "ICTASKS_ATTEMPT", "ICTASKS_TASK_DIR"];
+/// The same and, where a task runs in its own directory and is given no other, where it is.
+const PER_TASK: [&str; 5] = [ALWAYS_OWN[0], ALWAYS_OWN[1], ALWAYS_OWN[2], ALWAYS_OWN[3], "PWD"];
 
 /// What is the same for all tasks of a slot.
 pub struct Environment {
-    /// `NAME=VALUE`, by name.
-    base: BTreeMap<Vec<u8>, CString>,
+    /// Name and `NAME=VALUE`, by name, without those that each task sets anew.
+    base: Vec<(Vec<u8>, CString)>,
 }
 
 /// The environment of one task.
 pub struct Variables<'a> {
-    base: &'a BTreeMap<Vec<u8>, CString>,
-    /// These stand in for those of the same name in `base`.
-    own: BTreeMap<Vec<u8>, CString>,
+    base: &'a [(Vec<u8>, CString)],
+    /// What the task itself is given, by name. These stand in for those of the same name in `base`.
+    given: BTreeMap<&'a str, CString>,
+    /// Those of [`PER_TASK`].
+    own: Vec<CString>,
 }
 
 impl Environment {
@@ -50,65 +54,129 @@ impl Environment {
         values
             .entry(b"OMP_NUM_THREADS".to_vec())
             .or_insert_with(|| setup.cores_per_task.to_string().into_bytes());
+        for name in per_task(setup) {
+            values.remove(name.as_bytes());
+        }
         let base = values
             .into_iter()
-            .filter_map(|(name, value)| Some((name.clone(), pair(&name, &value)?)))
+            .filter_map(|(name, value)| {
+                let pair = pair(&name, &value)?;
+                Some((name, pair))
+            })
             .collect();
         Self { base }
     }
 
     /// Whether a variable may hide GPUs from the task.
     pub fn hides_gpus(&self, order: &TaskOrder) -> bool {
-        let is_set =
-            |name: &&str| order.environment.contains_key(*name) || self.base.contains_key(name.as_bytes());
+        let is_set = |name: &&str| {
+            order.environment.contains_key(*name) || find(&self.base, name.as_bytes()).is_some()
+        };
         mask::MASKS.iter().any(is_set)
     }
 
     /// With what holds for one task.
-    pub fn of_task<'a>(&'a self, setup: &Setup, order: &TaskOrder, directory: &Path) -> Variables<'a> {
-        let mut own = BTreeMap::new();
-        let mut set = |name: &str, value: &[u8]| {
-            if let Some(pair) = pair(name.as_bytes(), value) {
-                own.insert(name.as_bytes().to_vec(), pair);
-            }
-        };
+    pub fn of_task<'a>(&'a self, setup: &Setup, order: &'a TaskOrder, directory: &Path) -> Variables<'a> {
+        let names = per_task(setup);
         let directory = directory.as_os_str().as_bytes();
-        let [id, index, attempt, task_dir, pwd] = PER_TASK;
-        if setup.cwd == WorkingDirectory::Task {
-            set(pwd, directory);
-        }
-        for (name, value) in &order.environment {
-            set(name, value.as_bytes());
-        }
-        set(id, order.task_id.as_bytes());
-        set(index, order.task_index.to_string().as_bytes());
-        set(attempt, order.attempt.to_string().as_bytes());
-        set(task_dir, directory);
-        Variables { base: &self.base, own }
+        let (index, attempt) = (order.task_index.to_string(), order.attempt.to_string());
+        let values = [order.task_id.as_bytes(), index.as_bytes(), attempt.as_bytes(), directory, directory];
+        let given: BTreeMap<&str, CString> = order
+            .environment
+            .iter()
+            .filter(|(name, _)| !ALWAYS_OWN.contains(&name.as_str()))
+            .filter_map(|(name, value)| Some((name.as_str(), pair(name.as_bytes(), value.as_bytes())?)))
+            .collect();
+        let own = names
+            .iter()
+            .zip(values)
+            .filter(|(name, _)| !given.contains_key(*name))
+            .filter_map(|(name, value)| pair(name.as_bytes(), value))
+            .collect();
+        Variables { base: &self.base, given, own }
     }
 }
 
 impl Variables<'_> {
     /// As `execve` wants them.
     pub fn pairs(&self) -> Vec<&CStr> {
-        let inherited =
-            self.base.iter().filter(|(name, _)| !self.own.contains_key(*name)).map(|(_, pair)| pair);
-        inherited.chain(self.own.values()).map(CString::as_c_str).collect()
+        let mut pairs = Vec::with_capacity(self.base.len() + self.given.len() + self.own.len());
+        if self.given.is_empty() {
+            pairs.extend(self.base.iter().map(|(_, pair)| pair.as_c_str()));
+        } else {
+            let is_given = |name| str::from_utf8(name).is_ok_and(|name| self.given.contains_key(name));
+            let inherited = self.base.iter().filter(|(name, _)| !is_given(name));
+            pairs.extend(inherited.map(|(_, pair)| pair.as_c_str()));
+        }
+        pairs.extend(self.given.values().chain(&self.own).map(CString::as_c_str));
+        pairs
     }
 
     /// The task's `PATH`, if it has one.
     pub fn path(&self) -> Option<&[u8]> {
-        let name: &[u8] = b"PATH";
-        let pair = self.own.get(name).or_else(|| self.base.get(name))?;
+        let name = "PATH";
+        let pair = self.given.get(name).or_else(|| find(self.base, name.as_bytes()))?;
         pair.to_bytes().get(name.len() + 1..)
     }
 }
 
+/// The variables that each task sets anew.
+fn per_task(setup: &Setup) -> &'static [&'static str] {
+    if setup.cwd == WorkingDirectory::Task { &PER_TASK } else { &ALWAYS_OWN }
+}
+
+fn find<'a>(base: &'a [(Vec<u8>, CString)], name: &[u8]) -> Option<&'a CString> {
+    let place = base.binary_search_by(|(other, _)| other.as_slice().cmp(name)).ok()?;
+    Some(&base[place].1)
+}
+
 /// `NAME=VALUE`; `None` where a zero byte makes that impossible.
 fn pair(name: &[u8], value: &[u8]) -> Option<CString> {
-    CString::new([name, b"=", value].concat()).ok()
+    // With room for the zero byte at its end.
+    let mut pair = Vec::with_capacity(name.len() + value.len() + 2);
+    pair.extend_from_slice(name);
+    pair.push(b'=');
+    pair.extend_from_slice(value);
+    CString::new(pair).ok()
 }
 
 fn list(numbers: &[i32]) -> String {
     numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::specimen;
+
+    #[test]
+    fn a_task_has_each_variable_once_and_its_own_come_first() {
+        let setup = specimen::setup(Path::new("/run"));
+        let environment = Environment::new(&setup, &setup.workers[0]);
+        let value = |order: &TaskOrder, name: &str| {
+            let variables = environment.of_task(&setup, order, Path::new("/run/task_3"));
+            let prefix = format!("{name}=");
+            let pairs = variables.pairs();
+            let mut values = pairs.iter().filter_map(|pair| pair.to_str().ok()?.strip_prefix(&prefix));
+            let value = values.next().map(str::to_owned);
+            assert_eq!(values.next(), None, "{name}");
+            value
+        };
+        let plain = specimen::order("true");
+        let mut given = plain.clone();
+        for name in ["ICTASKS_TASK_ID", "PWD", "PATH", "MINE"] {
+            given.environment.insert(name.to_owned(), "given".to_owned());
+        }
+        assert_eq!(value(&plain, "ICTASKS_TASK_ID"), Some(plain.task_id.clone()));
+        assert_eq!(value(&plain, "ICTASKS_TASK_DIR").as_deref(), Some("/run/task_3"));
+        assert_eq!(value(&plain, "PWD").as_deref(), Some("/run/task_3"));
+        assert_eq!(value(&plain, "PATH"), std::env::var("PATH").ok());
+        assert_eq!(value(&plain, "MINE"), None);
+        assert_eq!(value(&given, "ICTASKS_TASK_ID"), Some(plain.task_id));
+        for name in ["PWD", "PATH", "MINE"] {
+            assert_eq!(value(&given, name).as_deref(), Some("given"), "{name}");
+        }
+        let variables = environment.of_task(&setup, &given, Path::new("/run/task_3"));
+        assert_eq!(variables.path(), Some(&b"given"[..]));
+    }
 }

@@ -31,7 +31,10 @@ fn record_of(id: &str, command: &str, outcome: Outcome) -> History {
 
 /// Position, id, command, attempt and reason of what runs; position and reason of what does not.
 fn decisions(history: History, rules: Rules, tasks: Vec<Task>) -> Vec<String> {
-    let mut matcher = Matcher::resumed(history, rules, "/s");
+    told(Matcher::resumed(history, rules, "/s"), tasks)
+}
+
+fn told(mut matcher: Matcher, tasks: Vec<Task>) -> Vec<String> {
     tasks
         .into_iter()
         .map(|task| match matcher.decide(task) {
@@ -146,4 +149,70 @@ fn a_second_pass_decides_the_same() {
     let mut matcher = matcher.at_the_beginning();
     let second: Vec<Decision> = list.iter().map(|task| matcher.decide(task.clone())).collect();
     assert_eq!(first, second);
+}
+
+/// A record of a run that was killed: these positions of a list, all with the same command.
+fn killed(known: &[i64], command: &str) -> History {
+    let ids: Vec<String> = known.iter().map(ToString::to_string).collect();
+    History::collect(known.iter().zip(&ids).map(|(index, id)| Past {
+        task_index: *index,
+        task_id: id,
+        command_hash: command_hash(command),
+        attempt: 1,
+        outcome: Outcome::Succeeded,
+    }))
+}
+
+#[test]
+fn tasks_that_a_killed_run_never_told_of_keep_their_positions() {
+    let expected = [
+        "skip 0 0 succeeded_before",
+        "run 1 1 `a 1` 1 never_ran",
+        "skip 2 2 succeeded_before",
+        "run 3 3 `a 3` 1 never_ran",
+        "run 4 4 `a 4` 1 new_in_list",
+    ];
+    let same = "a %TASKID%\n".repeat(5);
+    let matcher =
+        Matcher::resumed(killed(&[0, 2], "a %TASKID%"), Rules::default(), "/s").with_earlier_count(4);
+    assert_eq!(told(matcher, tasks(&same, TaskListFormat::Lines)), expected);
+}
+
+#[test]
+fn tasks_of_a_killed_run_are_found_also_in_a_list_that_changed() {
+    let list = "new\na %TASKID%\na %TASKID%\na %TASKID%\n";
+    assert_eq!(
+        of_lines(killed(&[0, 2], "a %TASKID%"), list),
+        [
+            "run 3 3 `new` 1 new_in_list",
+            "skip 0 0 succeeded_before",
+            "skip 2 2 succeeded_before",
+            "run 4 4 `a 4` 1 new_in_list",
+        ]
+    );
+}
+
+#[test]
+fn given_ids_that_a_killed_run_never_told_of_keep_their_positions() {
+    let list = "{\"id\": \"w\", \"launch_cmd\": \"c\"}\n{\"id\": \"x\", \"launch_cmd\": \"old\"}\n";
+    let command_hash = command_hash("old");
+    let outcome = Outcome::Succeeded;
+    let history = History::collect([Past { task_index: 1, task_id: "x", command_hash, attempt: 1, outcome }]);
+    let list = tasks(list, TaskListFormat::JsonLines);
+    assert_eq!(
+        decisions(history, Rules::default(), list),
+        ["run 0 w `c` 1 never_ran", "skip 1 x succeeded_before"]
+    );
+}
+
+#[test]
+fn a_list_of_equal_commands_is_matched_in_one_pass() {
+    let count = 20_000;
+    let known: Vec<i64> = (0..count).collect();
+    let list = format!("new\n{}", "a\n".repeat(usize::try_from(count).unwrap()));
+    let told = of_lines(killed(&known, "a"), &list);
+    assert_eq!(told[0], format!("run {count} {count} `new` 1 new_in_list"));
+    assert!(
+        told[1..].iter().enumerate().all(|(at, told)| *told == format!("skip {at} {at} succeeded_before"))
+    );
 }

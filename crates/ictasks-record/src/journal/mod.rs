@@ -17,6 +17,7 @@ use crate::parquet_file::{Opened, ParquetFile};
 use crate::schema::Table;
 
 pub(crate) mod live;
+mod shape;
 pub(crate) mod stream;
 
 /// The journal's directory.

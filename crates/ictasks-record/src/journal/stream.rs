@@ -16,7 +16,7 @@ use arrow::ipc::reader::read_record_batch;
 use arrow::ipc::{self, MessageHeader, root_as_message};
 use ictasks_core::column::Column;
 
-use super::Damage;
+use super::{Damage, shape};
 use crate::error::{AtPath, RecordError};
 use crate::rows::true_rows;
 use crate::schema::{CHECKSUM, live_schema, part_schema};
@@ -226,7 +226,8 @@ fn decode(message: Message, schema: &SchemaRef) -> Option<RecordBatch> {
     let nodes_fit = batch.nodes()?.iter().all(|node| {
         (0..=body_size).contains(&node.length()) && (0..=node.length()).contains(&node.null_count())
     });
-    if !(rows_fit && buffers_fit && nodes_fit) || batch.compression().is_some() {
+    let fits = rows_fit && buffers_fit && nodes_fit && shape::fits(&batch, schema);
+    if !fits || batch.compression().is_some() {
         return None;
     }
     let body = Buffer::from(message.body);
@@ -298,6 +299,26 @@ mod tests {
 
     fn assert_true_rows(rows: &RecordBatch, whole: &RecordBatch, what: &str) {
         assert!(*rows == whole.slice(0, rows.num_rows()), "{what}");
+    }
+
+    /// Found by the fuzz target `journal`: a column of text whose offsets are shorter than its rows, which
+    /// made Arrow panic.
+    #[test]
+    fn buffers_that_are_too_short_are_noticed_before_arrow_sees_them() {
+        let bytes: &[u8] = include_bytes!("../../tests/fixtures/short-offsets.arrows");
+        let mut reader = Reader { input: bytes, position: 0, length: bytes.len() as u64 };
+        let mut messages = std::iter::from_fn(|| match reader.next().unwrap() {
+            Next::Message(message) => Some(message),
+            Next::End | Next::Damaged(_) => None,
+        });
+        let head = messages.next().unwrap();
+        let tables = [Table::Events, Table::Samples];
+        let schema = tables.iter().find_map(|table| schema_of(&head, table.columns())).unwrap();
+        let fits = |message: &Message| {
+            let head = root_as_message(&message.metadata).unwrap();
+            head.header_as_record_batch().is_some_and(|batch| shape::fits(&batch, &schema))
+        };
+        assert!(messages.any(|message| !fits(&message)));
     }
 
     #[test]
