@@ -216,6 +216,7 @@ fn the_run_file_says_who_where_when_and_how() {
       submit_dir
       host
       pid
+      task_count
       hosts
       began_at
       ended_at
