@@ -88,8 +88,13 @@ fn a_disk_that_the_farm_fills_stops_the_run_and_loses_nothing() {
         add_space(disk);
         let run = run.again().tasks(&tasks).args(["--resume"]).run().expect(SUCCEEDED);
         assert_eq!(outcomes(&run), vec!["succeeded"; 5000]);
-        let failed = |row: &Row| row["outcome"] != "succeeded";
-        assert_eq!(run.record.table("attempts").rows.into_iter().filter(failed).count(), 0);
+        // The stop may meet tasks that run, and the end of one may find no room in any file.
+        let is_blamed = |row: &Row| {
+            let is_ended_by_us = row["outcome"] == "cancelled" && row["cause"] == "farm_trouble";
+            row["outcome"] != "succeeded" && row["outcome"] != "node_lost" && !is_ended_by_us
+        };
+        let blamed: Vec<Row> = run.record.table("attempts").rows.into_iter().filter(is_blamed).collect();
+        assert!(blamed.is_empty(), "{blamed:?}");
         assert_nobody_is_left(&run);
     });
 }

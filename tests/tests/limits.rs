@@ -1,10 +1,11 @@
 //! Limits of tasks and of runs: retries, time, memory, output, files, and conditions that stop a run.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use ictasks_tests::programs::subject;
 use ictasks_tests::table::Row;
-use ictasks_tests::{FAILED, Finished, SUCCEEDED, farm, process_exists, processes_with};
+use ictasks_tests::{FAILED, Finished, SUCCEEDED, farm, process_exists, processes_with, wait_for};
 use serde_json::{Value, json};
 
 fn does(words: &str) -> String {
@@ -122,9 +123,13 @@ fn after_so_many_failures_nothing_new_starts() {
 
 #[test]
 fn what_runs_when_a_run_stops_early_is_finished() {
-    let long = does("await %SUBMITDIR%/failed");
-    let fails = "until test -e ../task_0/task.json; do :; done; touch %SUBMITDIR%/failed; exit 1";
-    let run = farm().yaml(yaml("max_failures: 1", &[&long, fails, "true", "true"])).run().expect(FAILED);
+    let long = does("await %SUBMITDIR%/stopped");
+    let fails = "until test -e ../task_0/task.json; do :; done; exit 1";
+    let run = farm().yaml(yaml("max_failures: 1", &[&long, fails, "true", "true"])).start();
+    let is_told = || run.record.journal().iter().any(|event| event["kind"] == "stop_requested").then_some(());
+    wait_for("the run to stop", is_told);
+    fs::write(run.directory().join("stopped"), "").unwrap();
+    let run = run.wait().expect(FAILED);
     assert_eq!(column(&run, "outcome"), ["succeeded", "failed", "pending", "pending"]);
 }
 
@@ -239,4 +244,28 @@ fn tasks_are_bound_to_their_processors_where_that_is_wanted() {
         assert_eq!(list(&bound), held.join(","));
     }
     assert_eq!(list(&free), list_of(&fs::read_to_string("/proc/self/status").unwrap()));
+}
+
+#[test]
+fn a_task_that_spoils_its_directory_fails_alone() {
+    let spoils = "rm -r $ICTASKS_TASK_DIR; ln -s /no/such/place $ICTASKS_TASK_DIR; exit 3";
+    let tasks = [spoils, "chmod 0 $ICTASKS_TASK_DIR; exit 4", "true"];
+    let run = farm().yaml(yaml("retries: 1", &tasks)).without_root_rights().workers(1).run().expect(FAILED);
+    assert_eq!(column(&run, "outcome"), ["spawn_failed", "spawn_failed", "succeeded"]);
+    assert_eq!(column(&run, "attempt_count"), [2, 2, 1]);
+    for id in ["0", "1"] {
+        let task = run.record.task(id);
+        assert!(task["error"].as_str().unwrap().contains(&format!("task_{id}")), "{task:?}");
+        assert_eq!(
+            (&task["exit_code"], &task["wall_s"], &task["cause"]),
+            (&Value::Null, &Value::Null, &Value::Null)
+        );
+    }
+    fs::set_permissions(run.record.task_directory("1"), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_task_that_ran_into_its_time_limit_is_told_as_such() {
+    let run = farm().yaml(yaml("timeout: 100ms", &["echo busy; sleep 600"])).run().expect(FAILED);
+    assert!(run.stderr.contains("task 0 was ended at its time limit: busy"), "{}", run.stderr);
 }

@@ -1,7 +1,7 @@
 //! What a run leaves: the files, their formats, and what can be read while it goes on.
 
 use ictasks_tests::programs::clone_root;
-use ictasks_tests::{BAD_INPUT, FAILED, Record, SUCCEEDED, farm, wait_for};
+use ictasks_tests::{BAD_INPUT, FAILED, NO_RECORD, Record, SUCCEEDED, farm, wait_for};
 use serde_json::{Value, json};
 
 #[test]
@@ -279,4 +279,14 @@ fn categories_are_the_same_in_a_long_table() {
     assert!(outcomes.iter().all(|outcome| outcome == "succeeded"));
     let kinds = run.record.column("events", "kind");
     assert_eq!(kinds.iter().filter(|kind| *kind == "task_finished").count(), 3000);
+}
+
+#[test]
+fn a_journal_that_a_task_removes_is_no_success() {
+    for rm in ["rm -f $ICTASKS_RUN_DIR/journal/*", "rm -r $ICTASKS_RUN_DIR/journal"] {
+        let removes = &format!("until ls $ICTASKS_RUN_DIR/journal/events-*; do :; done; {rm}");
+        let run = farm().tasks(["true", removes, "true"]).workers(1).run().expect(NO_RECORD);
+        assert!(run.stderr.contains("were removed or damaged"), "{}", run.stderr);
+        assert!(!run.record.directory().join("tasks.parquet").exists());
+    }
 }

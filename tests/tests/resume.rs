@@ -253,4 +253,8 @@ fn an_agent_that_dies_is_replaced_and_its_tasks_run_again() {
     assert_eq!(run.record.column("tasks", "attempt_count"), [2]);
     assert_eq!(events(&run, "node_lost").len(), 1);
     assert_eq!(events(&run, "node_joined").len(), 2);
+    let lost = &run.record.table("attempts").rows[0];
+    // The coordinator lived: it is not the one that was lost.
+    assert_eq!((&lost["outcome"], &lost["cause"]), (&json!("cancelled"), &json!("agent_lost")));
+    assert_eq!(lost["cause_evidence"], "certain");
 }

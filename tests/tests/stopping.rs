@@ -3,7 +3,10 @@
 use std::fs;
 
 use ictasks_tests::programs::subject;
-use ictasks_tests::{FAILED, INTERRUPTED, Running, SUCCEEDED, TERMINATED, farm, process_exists, wait_for};
+use ictasks_tests::{
+    FAILED, INTERRUPTED, Running, SUCCEEDED, TERMINATED, children_named, farm, process_exists, send_signal,
+    wait_for,
+};
 use serde_json::{Value, json};
 
 fn does(words: &str) -> String {
@@ -30,6 +33,13 @@ fn state(pid: i64) -> Option<char> {
     stat.rsplit(") ").next()?.chars().next()
 }
 
+/// The agent and its slots.
+fn tree_of_agent(run: &Running) -> Vec<i64> {
+    let agents = children_named(run.pid().into(), "ictasks-agent");
+    let slots = agents.iter().flat_map(|agent| children_named(*agent, "ictasks-agent"));
+    agents.iter().copied().chain(slots).collect()
+}
+
 #[test]
 fn a_run_is_drained_by_a_signal_and_by_the_command() {
     for by_signal in [true, false] {
@@ -37,6 +47,8 @@ fn a_run_is_drained_by_a_signal_and_by_the_command() {
         let run = farm().tasks([waits.as_str(), "true", "true"]).workers(1).start();
         started(&run, 1);
         if by_signal {
+            // As `pkill -USR1 ictasks` does it: the agent and its slots have such a name, too.
+            tree_of_agent(&run).into_iter().for_each(|pid| send_signal(pid, libc::SIGUSR1));
             run.signal(libc::SIGUSR1);
         } else {
             ask(&run, &["stop", "--drain"]);
@@ -115,6 +127,21 @@ fn a_second_interrupt_kills_at_once_and_the_record_is_whole() {
     assert!(!process_exists(pid));
     let task = run.record.task("0");
     assert_eq!((&task["outcome"], &task["cause"]), (&json!("cancelled"), &json!("interrupted")));
+}
+
+#[test]
+fn an_interrupt_ends_a_run_whose_agent_somebody_has_stopped() {
+    let run = farm().tasks([does("await %SUBMITDIR%/never")]).workers(1).start();
+    started(&run, 1);
+    let stopped = tree_of_agent(&run);
+    assert_eq!(stopped.len(), 2);
+    for pid in stopped {
+        send_signal(pid, libc::SIGSTOP);
+        wait_for("it to stop", || (state(pid) == Some('T')).then_some(()));
+    }
+    run.signal(libc::SIGINT);
+    let run = run.wait().expect(INTERRUPTED);
+    assert_eq!(run.record.column("tasks", "outcome"), ["cancelled"]);
 }
 
 #[test]

@@ -59,10 +59,11 @@ impl Slots {
         self.has_orphans
     }
 
-    /// Ends what runs; nothing more begins.
+    /// Ends what runs; nothing more begins. A slot that somebody has stopped could not: it goes on.
     pub fn end_tasks(&self, cause: Cause, grace: Duration) {
         self.requests.end_tasks(EndRequest::new(cause, grace));
         self.ring_all();
+        self.live.iter().for_each(|slot| sys::kill(slot.pid, libc::SIGCONT));
     }
 
     /// Stops what runs, or lets it go on.

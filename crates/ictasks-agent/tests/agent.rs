@@ -572,3 +572,24 @@ fn a_directory_that_cannot_be_made_leaves_the_task_pending() {
     assert_eq!(agent.run(order("true")).outcome, Outcome::Succeeded);
     agent.end();
 }
+
+#[test]
+fn a_directory_that_the_task_itself_spoiled_stops_nobody_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut agent = Agent::start(&specimen::setup(dir.path()));
+    let host = agent.hello().host;
+    let spoils = "rm -r \"$ICTASKS_TASK_DIR\"; ln -s /no/such/place \"$ICTASKS_TASK_DIR\"; exit 3";
+    assert_eq!(agent.run(order(spoils)).outcome, Outcome::Failed);
+    let again = TaskOrder { task_index: 0, task_id: "0".to_owned(), attempt: 2, ..order("true") };
+    agent.send(&Request::Run(again));
+    let ended = agent.ended();
+    assert_eq!((ended.task_index, ended.attempt, ended.outcome), (0, 2, Outcome::SpawnFailed));
+    assert!(ended.error.is_some_and(|error| error.contains("task_0")));
+    assert_eq!((ended.pid, ended.wall_s, ended.cause), (None, None, None));
+    assert_eq!(agent.run(order("true")).outcome, Outcome::Succeeded);
+    agent.end();
+    let mut outcomes = Vec::new();
+    let log = dir.path().join(layout::JOURNAL).join(layout::agent_log(&host, 0));
+    slot_log::read(&log, &mut |logged| outcomes.push(logged.ended.map(|ended| ended.outcome))).unwrap();
+    assert_eq!(outcomes, [Outcome::Failed, Outcome::SpawnFailed, Outcome::Succeeded].map(Some));
+}

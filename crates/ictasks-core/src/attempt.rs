@@ -51,6 +51,8 @@ names! {
         Interrupted = "interrupted",
         /// The coordinator died and the agent ended what ran.
         CoordinatorLost = "coordinator_lost",
+        /// The agent died and the slot ended what ran.
+        AgentLost = "agent_lost",
         /// The slot that watched the task died.
         SlotLost = "slot_lost",
         /// The task list turned out to be wrong while it was read.

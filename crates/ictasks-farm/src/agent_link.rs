@@ -9,6 +9,7 @@ use std::time::Duration;
 use ictasks_core::layout;
 use ictasks_core::protocol::{Reply, Request, Setup};
 use ictasks_core::slot_log;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
 use crate::connection::Connection;
@@ -85,8 +86,10 @@ impl AgentLink {
 
     /// Sends a request, if there is an agent.
     pub fn queue(&mut self, request: &Request) {
-        if let Self::Open(agent) = self {
-            agent.connection.queue(request);
+        let Self::Open(agent) = self else { return };
+        agent.connection.queue(request);
+        if matches!(request, Request::Terminate { .. }) {
+            agent.wake();
         }
     }
 
@@ -118,6 +121,17 @@ impl AgentLink {
             }
             other => other,
         };
+    }
+}
+
+impl OpenAgent {
+    /// An agent that somebody has stopped could end nothing: it goes on.
+    fn wake(&self) {
+        let pid = self.child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+        if let Some(pid) = pid {
+            // It may have ended meanwhile, and is not reaped yet.
+            let _ = kill_process(pid, Signal::CONT);
+        }
     }
 }
 

@@ -194,7 +194,8 @@ mod tests {
 
     #[test]
     fn a_command_may_come_very_often() {
-        let tasks = (0..200_000).map(|_| Task { command_hash: 1, ..Task::default() }).collect::<Vec<_>>();
+        let tasks =
+            (0..200_000).map(|index| Task { index, command_hash: 1, ..Task::default() }).collect::<Vec<_>>();
         let past = |task_index| Past {
             task_index,
             task_id: "",

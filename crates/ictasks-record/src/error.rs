@@ -29,6 +29,12 @@ pub enum RecordError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// At the end of a run its journal does not hold what was written into it.
+    #[error("keep the record: files in `{}` were removed or damaged while the run went on", path.display())]
+    JournalLost {
+        /// The journal's directory.
+        path: PathBuf,
+    },
     /// A Parquet file could not be written or read.
     #[error("{action} the table `{}`", path.display())]
     Table {

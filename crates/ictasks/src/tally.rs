@@ -110,6 +110,7 @@ impl Tally {
 fn describe(attempt: &Attempt) -> String {
     let how = match (attempt.outcome, attempt.exit_code, attempt.signal) {
         (Outcome::SpawnFailed, _, _) => "could not be started".to_owned(),
+        (Outcome::TimedOut, _, _) => "was ended at its time limit".to_owned(),
         (_, _, Some(signal)) => format!("was killed by signal {signal}"),
         (_, Some(code), _) => format!("failed with exit code {code}"),
         (outcome, None, None) => outcome.to_string(),

@@ -70,6 +70,7 @@ impl Slot {
         match self.begin(received) {
             Ok(mut begun) => match self.run(order, &mut begun) {
                 Ok(ended) => self.conclude(order, ended, begun),
+                Err(error) if error.is_of_task() => self.refuse(order, &error),
                 Err(error) => {
                     let (task_index, message) = (order.task_index, error.to_string());
                     // If this cannot be written either, the log tells of an attempt whose end is unknown.
@@ -78,9 +79,41 @@ impl Slot {
                 }
             },
             Err(error) => {
+                if error.is_of_task() && self.log_begun(received).is_ok() {
+                    return self.refuse(order, &error);
+                }
                 let message = error.to_string();
                 self.parts.replies.send(&Reply::NotStarted { task_index: order.task_index, message })
             }
+        }
+    }
+
+    /// What an earlier attempt made of the task's directory keeps this one from its start, and no other
+    /// task: a failure of its own.
+    fn refuse(&mut self, order: &TaskOrder, error: &DirectoryError) -> io::Result<()> {
+        let ended = self.not_spawned(order, error.to_string());
+        let json = serde_json::to_vec(&Reply::Finished(Box::new(ended)))?;
+        let logged = self.parts.log.append_json(&json);
+        self.reply(&json, logged.err().map(|error| unlogged(&error)))
+    }
+
+    fn not_spawned(&self, order: &TaskOrder, reason: String) -> TaskEnded {
+        let worker_id = self.parts.worker.id;
+        let unmeasured =
+            TaskEnded::unmeasured(order.task_index, order.attempt, worker_id, Outcome::SpawnFailed);
+        TaskEnded { error: Some(reason), ..unmeasured }
+    }
+
+    fn log_begun(&mut self, received: &Received) -> io::Result<()> {
+        self.parts.log.append_json(&begun_json(self.parts.worker.id, Timestamp::now(), &received.json))
+    }
+
+    /// Gives the outcome to the coordinator, and the trouble that came on the way.
+    fn reply(&self, json: &[u8], trouble: Option<String>) -> io::Result<()> {
+        self.parts.replies.send_json(json)?;
+        match trouble {
+            Some(message) => self.parts.replies.send(&Reply::Trouble { message }),
+            None => Ok(()),
         }
     }
 
@@ -93,9 +126,8 @@ impl Slot {
         if !self.parts.worker.gpus.is_empty() {
             directory.write_gpu_ids(&gpu_binding::ids_text(&self.parts.worker.gpus))?;
         }
-        let json = begun_json(self.parts.worker.id, Timestamp::now(), &received.json);
-        let logged = self.parts.log.append_json(&json);
-        logged.map_err(|error| directory.error("write the slot log", error))?;
+        let logged = self.log_begun(received);
+        logged.map_err(|error| directory.trouble("write the slot log", error))?;
         Ok(Begun { directory, task_file })
     }
 
@@ -114,14 +146,11 @@ impl Slot {
             }
             Err(LaunchError::Farm(error)) => {
                 self.parts.cell.end();
-                Err(begun.directory.error("start a process", error))
+                Err(begun.directory.trouble("start a process", error))
             }
             Err(LaunchError::Task(reason)) => {
                 self.parts.cell.end();
-                let worker_id = self.parts.worker.id;
-                let unmeasured =
-                    TaskEnded::unmeasured(order.task_index, order.attempt, worker_id, Outcome::SpawnFailed);
-                Ok(TaskEnded { error: Some(reason), ..unmeasured })
+                Ok(self.not_spawned(order, reason))
             }
         }
     }
@@ -238,7 +267,7 @@ impl Slot {
         let json = serde_json::to_vec(&Reply::Finished(Box::new(ended)))?;
         let mut trouble = None;
         if let Err(error) = self.parts.log.append_json(&json) {
-            trouble = Some(format!("the slot log cannot be written: {}", explained(&error)));
+            trouble = Some(unlogged(&error));
         }
         let Begun { directory, task_file } = begun;
         if !is_kept {
@@ -250,11 +279,7 @@ impl Slot {
                 self.warn_of_directory(&error)?;
             }
         }
-        self.parts.replies.send_json(&json)?;
-        match trouble {
-            Some(message) => self.parts.replies.send(&Reply::Trouble { message }),
-            None => Ok(()),
-        }
+        self.reply(&json, trouble)
     }
 
     /// A task made its directory unfit for `task.json`. Its row in the record is complete; once a slot is
@@ -338,6 +363,11 @@ fn final_size(output: &OutputFile) -> (Option<i64>, Option<i64>) {
         Some((left, cut)) => (signed(left), signed(cut)),
         None => (signed(size), None),
     }
+}
+
+/// What the coordinator is told of an outcome that is not in the slot log.
+fn unlogged(error: &io::Error) -> String {
+    format!("the slot log cannot be written: {}", explained(error))
 }
 
 /// Whether what was asked for may be there in a moment.

@@ -14,22 +14,28 @@ use rustix::io::Errno;
 use super::draft::Draft;
 use super::output_file::OutputFile;
 use crate::process_table::OwnIo;
-use crate::trouble::remedy;
+use crate::trouble::{is_general, remedy};
 
 const TASK_FILE_NEW: &str = ".task.json.new";
 const FILE_MODE: Mode = Mode::from_bits_truncate(0o666);
 const DIRECTORY_MODE: Mode = Mode::from_bits_truncate(0o777);
 
-/// The farm's own trouble with a task's directory.
+/// Trouble with a task's directory.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to {action} for `{}`: {source}{}", path.display(), remedy(source))]
 pub struct DirectoryError {
     action: &'static str,
     path: PathBuf,
     source: io::Error,
+    is_of_task: bool,
 }
 
 impl DirectoryError {
+    /// Whether an earlier attempt at the task left its directory so; else it is the farm's own trouble.
+    pub fn is_of_task(&self) -> bool {
+        self.is_of_task
+    }
+
     /// What the system said.
     pub fn reason(&self) -> &io::Error {
         &self.source
@@ -44,6 +50,8 @@ pub struct TaskDirectory {
     stdout: OutputFile,
     /// `None` where both streams go to one file.
     stderr: Option<OutputFile>,
+    /// Whether an earlier attempt has used it.
+    is_used: bool,
     /// What lay there as `result.json` before this attempt, if anything.
     old_results: Option<FileIdentity>,
 }
@@ -63,17 +71,23 @@ impl TaskDirectory {
     pub fn create(run_dir: &OwnedFd, setup: &Setup, order: &TaskOrder) -> Result<Self, DirectoryError> {
         let name = layout::task_directory(&order.task_id);
         let path = setup.run_dir.join(&name);
-        let error =
-            |action, source: Errno| DirectoryError { action, path: path.clone(), source: source.into() };
         let is_new = match mkdirat(run_dir, &name, DIRECTORY_MODE) {
             Ok(()) => true,
             Err(Errno::EXIST) => false,
-            Err(source) => return Err(error("make the directory", source)),
+            Err(source) => {
+                let (action, source) = ("make the directory", source.into());
+                return Err(DirectoryError { action, path, source, is_of_task: false });
+            }
+        };
+        let is_used = !is_new && order.attempt > 1;
+        let error = |action, source: Errno| {
+            let source = source.into();
+            DirectoryError { action, path: path.clone(), is_of_task: is_used && !is_general(&source), source }
         };
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
         let descriptor = openat(run_dir, &name, flags, Mode::empty())
             .map_err(|source| error("open the directory", source))?;
-        if !is_new && order.attempt > 1 {
+        if is_used {
             set_aside(descriptor.as_fd(), setup, order.attempt - 1)
                 .map_err(|source| error("set the files of the earlier attempt aside", source))?;
         }
@@ -91,7 +105,7 @@ impl TaskDirectory {
         let stdout = open(&setup.stdout_filename, stdout_limit)?;
         let stderr = if one_file { None } else { Some(open(&setup.stderr_filename, limits.stderr_bytes)?) };
         let old_results = if is_new { None } else { identity(descriptor.as_fd(), RESULTS_FILE) };
-        Ok(Self { name, path, descriptor, stdout, stderr, old_results })
+        Ok(Self { name, path, descriptor, stdout, stderr, is_used, old_results })
     }
 
     /// Its absolute path.
@@ -116,13 +130,18 @@ impl TaskDirectory {
 
     /// Makes it the current directory.
     pub fn enter(&self) -> Result<(), DirectoryError> {
-        rustix::process::fchdir(&self.descriptor)
-            .map_err(|source| self.error("enter the directory", source.into()))
+        rustix::process::fchdir(&self.descriptor).map_err(|source| self.error("enter the directory", source))
     }
 
-    /// An error about this directory.
-    pub fn error(&self, action: &'static str, source: io::Error) -> DirectoryError {
-        DirectoryError { action, path: self.path.clone(), source }
+    /// An error of this directory.
+    fn error(&self, action: &'static str, source: Errno) -> DirectoryError {
+        let error = self.trouble(action, source.into());
+        DirectoryError { is_of_task: self.is_used && !is_general(&error.source), ..error }
+    }
+
+    /// The farm's trouble with something else, on the way to the task of this directory.
+    pub fn trouble(&self, action: &'static str, source: io::Error) -> DirectoryError {
+        DirectoryError { action, path: self.path.clone(), source, is_of_task: false }
     }
 
     /// Writes the first `task.json` of an attempt, before its process starts: a link to the slot's
@@ -140,7 +159,7 @@ impl TaskDirectory {
     /// Renaming over a file makes ext4 flush the new one at once, so they are exchanged and then
     /// the old one is removed.
     pub fn replace_task_file(&self, json: &[u8], own_io: &mut OwnIo) -> Result<(), DirectoryError> {
-        self.exchange_task_file(json, own_io).map_err(|source| self.error("write task.json", source.into()))
+        self.exchange_task_file(json, own_io).map_err(|source| self.error("write task.json", source))
     }
 
     fn exchange_task_file(&self, json: &[u8], own_io: &mut OwnIo) -> Result<(), Errno> {
@@ -190,7 +209,7 @@ impl TaskDirectory {
             }
             Ok(())
         });
-        written.map_err(|source| self.error("write gpu_ids.txt", source.into()))
+        written.map_err(|source| self.error("write gpu_ids.txt", source))
     }
 
     /// The `result.json` that this attempt wrote, if it is a regular file of at most `limit` bytes.

@@ -178,7 +178,7 @@ impl Tree {
         });
         let signal = sys::wait_signal(&self.signals, timeout);
         if signal == Some(PARENT_DIED) && !agent_lives(self.watched.agent_pid) {
-            self.end(EndedBy::Request(Cause::CoordinatorLost), LEFTOVER_GRACE, own_io);
+            self.end(EndedBy::Request(Cause::AgentLost), LEFTOVER_GRACE, own_io);
         }
     }
 

@@ -114,8 +114,10 @@ impl Dispatcher<'_> {
             let logged = end.logged.remove(&in_flight.job.key());
             match (logged, &in_flight.started) {
                 (Some(Logged { ended: Some(ended), .. }), _) => {
+                    // An agent whose pipe broke takes its coordinator for lost.
+                    let of_loss = [Some(Cause::AgentLost), Some(Cause::CoordinatorLost)];
                     let was_swept_away =
-                        ended.outcome == Outcome::Cancelled && ended.cause == Some(Cause::CoordinatorLost);
+                        ended.outcome == Outcome::Cancelled && of_loss.contains(&ended.cause);
                     let fault = if is_lost && was_swept_away { Fault::Agent } else { Fault::Own };
                     self.ended(in_flight, ended, fault);
                 }

@@ -93,7 +93,11 @@ impl Dispatcher<'_> {
     /// A task that does not start any more: what its last attempt was, or pending.
     pub(super) fn leave(&mut self, job: Job) {
         match job.last {
-            Some(outcome) => self.counts.add(outcome),
+            // Another attempt was announced, and is not made.
+            Some(outcome) => {
+                self.retried_count -= 1;
+                self.counts.add(outcome);
+            }
             None => self.pending(job),
         }
     }

@@ -103,7 +103,7 @@ fn check_lost_agent(run_dir: &Path, events: &[Event], end: &RunEnd) {
         }
     }
     let succeeded = |attempt| (attempt, Outcome::Succeeded, None);
-    let swept_away = (1, Outcome::Cancelled, Some(Cause::CoordinatorLost));
+    let swept_away = (1, Outcome::Cancelled, Some(Cause::AgentLost));
     assert_eq!(rows[&0], [succeeded(1)], "its success was logged");
     assert_eq!(rows[&1], [swept_away, succeeded(2)], "its slot lived on and ended it");
     assert_eq!(rows[&2], [(1, Outcome::NodeLost, None), succeeded(2)], "its slot is gone");

@@ -63,7 +63,7 @@ pub fn slot() {
     }
     // The coordinator has to wait for this.
     std::thread::sleep(Duration::from_millis(300));
-    let ended = TaskEnded { cause: Some(Cause::CoordinatorLost), ..end(1, 1, Outcome::Cancelled) };
+    let ended = TaskEnded { cause: Some(Cause::AgentLost), ..end(1, 1, Outcome::Cancelled) };
     agent.log(&Line::Finished(Box::new(ended)));
     fs::write(agent.run_dir.join("slot-has-ended"), "").unwrap();
 }

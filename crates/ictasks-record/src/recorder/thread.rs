@@ -49,6 +49,8 @@ pub(super) struct RecorderThread {
     /// When the first write was made that is not synced.
     unsynced_since: Option<Instant>,
     touched: Instant,
+    /// The number of the last event that was taken.
+    last_seq: Option<i64>,
     end: Option<RunEnd>,
     /// Given back, and its file removed, when this is dropped.
     _lock: RunLock,
@@ -87,6 +89,7 @@ impl RecorderThread {
             trouble,
             unsynced_since: None,
             touched: Instant::now(),
+            last_seq: None,
             end: None,
             _lock: lock,
         };
@@ -153,6 +156,7 @@ impl RecorderThread {
         match message {
             Message::Events(events) => events.iter().try_for_each(|event| {
                 self.count(event);
+                self.last_seq = Some(event.seq);
                 self.events.push(|take| event_row::cells(event, take))
             }),
             Message::Samples(samples) => {
@@ -234,6 +238,10 @@ impl RecorderThread {
     /// Makes the tables, then run.json, and only then removes the journal.
     fn finish(&mut self, end: RunEnd) -> Result<Finished, RecordError> {
         let tables = tables::write(&self.run_dir, self.facts.clone(), Some(&self.reserve))?;
+        // After a full disk the journal is known to end earlier.
+        if self.trouble.check().is_ok() && tables.last_seq < self.last_seq {
+            return Err(RecordError::JournalLost { path: journal_dir(&self.run_dir) });
+        }
         put_tables_in_place(&self.run_dir, &tables)?;
         self.report_full_disk();
         let failed = self.trouble.check().is_err();

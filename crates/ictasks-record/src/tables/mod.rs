@@ -31,6 +31,8 @@ use named::{NameFinder, NamedColumns};
 /// The tables, complete under their temporary names, neither synced nor in place.
 pub(crate) struct Tables {
     pub(crate) files: Vec<(Table, File)>,
+    /// The number of the last event of the journal, if it holds any.
+    pub(crate) last_seq: Option<i64>,
     /// Tasks by their last outcome.
     pub(crate) outcomes: OutcomeCounts,
     pub(crate) warnings: Vec<String>,
@@ -82,6 +84,7 @@ pub(crate) fn write(
     };
     let mut tables = Tables {
         files: Vec::new(),
+        last_seq: survey.last_seq,
         outcomes: OutcomeCounts::default(),
         warnings: survey.warnings,
         damaged: Vec::new(),

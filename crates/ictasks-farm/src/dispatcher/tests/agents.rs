@@ -21,8 +21,7 @@ fn what_a_lost_agent_had_is_taken_from_its_log_or_runs_again() {
     bench.tasks(0..4);
     bench.source_ended();
     bench.reply(started(1));
-    let swept_away =
-        TaskEnded { cause: Some(Cause::CoordinatorLost), ..end_of(2, 1, 1.0, Outcome::Cancelled) };
+    let swept_away = TaskEnded { cause: Some(Cause::AgentLost), ..end_of(2, 1, 1.0, Outcome::Cancelled) };
     bench.agent_ended(killed(vec![
         ((0, 1), Some(end_of(0, 1, 1.0, Outcome::Succeeded))),
         ((1, 1), None),

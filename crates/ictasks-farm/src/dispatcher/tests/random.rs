@@ -169,7 +169,7 @@ impl<'a> World<'a> {
             match log[position % log.len()] {
                 0 if !runs => None,
                 0 | 1 => Some((key, None)),
-                2 => Some((key, end(Outcome::Cancelled, Some(Cause::CoordinatorLost)))),
+                2 => Some((key, end(Outcome::Cancelled, Some(Cause::AgentLost)))),
                 _ => Some((key, end(Outcome::Failed, None))),
             }
         });
@@ -265,9 +265,8 @@ impl<'a> World<'a> {
         }
         let pending = self.bench.pending();
         let skipped: Vec<i64> = self.bench.events.iter().filter_map(skipped_index).collect();
-        let retried = self.bench.kinds().iter().filter(|kind| **kind == "task_retried").count();
         let end = self.bench.dispatcher.into_end();
-        let mut counts = Counts::default();
+        let (mut counts, mut retried) = (Counts::default(), 0);
         for (position, first_attempt) in self.list[..self.read].iter().enumerate() {
             let index = i64::try_from(position).unwrap();
             let own = rows.remove(&index).unwrap_or_default();
@@ -278,6 +277,7 @@ impl<'a> World<'a> {
             let numbers: Vec<i32> = own.iter().map(|row| row.attempt).collect();
             let expected: Vec<i32> = (*first_attempt..).take(own.len()).collect();
             assert_eq!(numbers, expected);
+            retried += own.len().saturating_sub(1);
             match (own.last(), is_pending) {
                 (Some(last), _) => counts.add(last.outcome),
                 (None, 1) => counts.add(Outcome::Pending),

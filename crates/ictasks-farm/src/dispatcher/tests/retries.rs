@@ -116,4 +116,5 @@ fn a_retry_that_the_agent_had_and_gave_back_is_not_pending() {
     bench.reply(Reply::Recalled { task_indices: vec![0] });
     assert!(bench.pending().is_empty());
     assert_eq!(bench.counted(Outcome::Failed), 1);
+    assert_eq!(bench.dispatcher.into_end().retried, 0, "no attempt followed");
 }
