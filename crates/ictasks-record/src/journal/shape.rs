@@ -1,5 +1,5 @@
-//! Whether the buffers of a batch are as long as its schema and its number of rows ask for. Arrow takes
-//! that for granted, and panics or reads what does not belong there.
+//! Whether the buffers of a batch hold whole values, as many as its schema and its number of rows ask
+//! for. Arrow takes that for granted, and panics or reads what does not belong there.
 
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::ipc::{Buffer, FieldNode, RecordBatch};
@@ -44,8 +44,9 @@ where
         }
     }
 
-    /// Takes a buffer that needs `width` bytes for each of `count` values.
+    /// Takes a buffer of whole values of `width` bytes, `count` of them at least.
     fn buffer(&mut self, width: i64, count: i64) -> Option<()> {
-        (self.buffers.next()?.length() >= count.checked_mul(width)?).then_some(())
+        let length = self.buffers.next()?.length();
+        (length % width == 0 && length >= count.checked_mul(width)?).then_some(())
     }
 }

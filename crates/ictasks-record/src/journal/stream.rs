@@ -301,11 +301,15 @@ mod tests {
         assert!(*rows == whole.slice(0, rows.num_rows()), "{what}");
     }
 
-    /// Found by the fuzz target `journal`: a column of text whose offsets are shorter than its rows, which
-    /// made Arrow panic.
+    /// Found by the fuzz target `journal`: columns of text whose offsets are fewer than their rows, or end
+    /// within a number, which made Arrow panic.
     #[test]
     fn buffers_that_are_too_short_are_noticed_before_arrow_sees_them() {
-        let bytes: &[u8] = include_bytes!("../../tests/fixtures/short-offsets.arrows");
+        assert_some_batch_is_refused(include_bytes!("../../tests/fixtures/short-offsets.arrows"));
+        assert_some_batch_is_refused(include_bytes!("../../tests/fixtures/cut-offsets.arrows"));
+    }
+
+    fn assert_some_batch_is_refused(bytes: &[u8]) {
         let mut reader = Reader { input: bytes, position: 0, length: bytes.len() as u64 };
         let mut messages = std::iter::from_fn(|| match reader.next().unwrap() {
             Next::Message(message) => Some(message),
