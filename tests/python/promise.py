@@ -2,7 +2,7 @@
 
 TABLES = ("tasks", "attempts", "events", "samples")
 
-CATEGORIES = {"run_id", "outcome", "cause", "cause_evidence", "host", "kind", "scope"}
+CATEGORIES = {"run_id", "outcome", "reason", "cause", "cause_evidence", "host", "kind", "scope"}
 TEXTS = {
     "task_id", "command", "error", "stderr_tail", "stdout_tail", "message",
     "param_mesh", "params_json", "results_json",

@@ -68,6 +68,8 @@ fn where_there_is_no_record_a_new_run_begins() {
     let run = farm().tasks(["true"]).args(["--resume"]).run().expect(SUCCEEDED);
     assert_eq!(attempts(&run, "0"), [first("succeeded")]);
     assert_eq!(events(&run, "run_resumed").len(), 0);
+    let run = farm().tasks(["true"]).args(["--resume", "--dry-run"]).run().expect(SUCCEEDED);
+    assert!(!run.record.directory().exists());
 }
 
 #[test]

@@ -1,16 +1,20 @@
 //! What a resumed run knows of its tasks, and what it makes of it.
 //!
-//! [`History`] holds 24 bytes for each task of the record. A [`Matcher`] takes the tasks of the list
+//! [`History`] holds 24 bytes for each task of the record, and the ids that were given. A [`Matcher`] takes the tasks of the list
 //! one after the other, finds each in the history and decides whether it is run. A task whose id
 //! was given is found by the id. Any other is found by its position as long as the list is that of the
 //! record, and from there on by its command before placeholders, the nth occurrence in the list
-//! being the nth in the record: it keeps the position, and so the id, that it had, and commands that
+//! being the nth in the record: it keeps the position and the id that it had, and commands that
 //! are new get positions above all others.
 
 use std::collections::{BTreeMap, HashSet};
 
 use crate::attempt::{Outcome, Reason};
 use crate::task::{Task, fnv1a};
+
+mod ids;
+
+use ids::{GivenIds, NewIds};
 
 /// What the record says of one task.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +51,8 @@ pub struct History {
     by_id: Vec<u32>,
     /// Positions in `entries` by command hash, then by task index.
     by_command: Vec<u32>,
+    /// Ids that are not positions.
+    given_ids: GivenIds,
 }
 
 impl History {
@@ -59,10 +65,12 @@ impl History {
 
     /// Adds what a row of the record says; [`History::finish`] ends the adding.
     pub fn add(&mut self, past: &Past<'_>) {
+        let task_index = u32::try_from(past.task_index).unwrap_or(u32::MAX);
+        self.given_ids.add(task_index, past.task_id);
         self.entries.push(Entry {
             id_hash: fnv1a(past.task_id.as_bytes()),
             command_hash: past.command_hash,
-            task_index: u32::try_from(past.task_index).unwrap_or(u32::MAX),
+            task_index,
             attempt: u16::try_from(past.attempt).unwrap_or(u16::MAX),
             outcome: past.outcome,
             is_used: false,
@@ -80,6 +88,7 @@ impl History {
         });
         self.entries.dedup_by_key(|entry| entry.task_index);
         self.entries.shrink_to_fit();
+        self.given_ids.sort();
         let count = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
         let entry = |position: &u32| &self.entries[*position as usize];
         let mut by_id: Vec<u32> = (0..count).collect();
@@ -174,7 +183,7 @@ pub enum Decision {
         /// The task.
         task: Task,
     },
-    /// Its id is the position of another task, which was not given an id.
+    /// Its id is that of another task of the list, which was not given an id.
     IdTaken {
         /// The task.
         task: Task,
@@ -195,6 +204,8 @@ pub struct Matcher {
     /// Tasks that the list of the last start had.
     earlier_count: i64,
     is_same_list: bool,
+    /// Ids of tasks that are not in the record.
+    new_ids: NewIds,
     /// See [`History::find_command`].
     passed: BTreeMap<i64, usize>,
 }
@@ -209,6 +220,7 @@ impl Matcher {
             next_index: 0,
             earlier_count: 0,
             is_same_list: true,
+            new_ids: NewIds::default(),
             passed: BTreeMap::new(),
         }
     }
@@ -240,6 +252,7 @@ impl Matcher {
             self.next_index = history.next_index();
         }
         self.is_same_list = true;
+        self.new_ids = NewIds::default();
         self.passed.clear();
         self
     }
@@ -268,13 +281,7 @@ impl Matcher {
             (false, true) => here,
             (false, false) => history.find_command(task.command_hash, &mut self.passed),
         };
-        let Some(at) = found else {
-            let index = if self.is_same_list { task.index } else { self.next_index };
-            self.next_index = self.next_index.max(index + 1);
-            let is_new = !self.is_same_list || index >= self.earlier_count;
-            let task = task.at_position(index, &self.submit_dir);
-            return self.judge(task, None, if is_new { Reason::NewInList } else { Reason::NeverRan });
-        };
+        let Some(at) = found else { return self.decide_untold(task) };
         let entry = &mut history.entries[at];
         let was_used = std::mem::replace(&mut entry.is_used, true);
         let entry = *entry;
@@ -283,8 +290,31 @@ impl Matcher {
         }
         // An id that was given may be known from another position.
         self.is_same_list &= i64::from(entry.task_index) == task.index;
-        let task = task.at_position(entry.task_index.into(), &self.submit_dir);
+        let index = i64::from(entry.task_index);
+        let task = match history.given_ids.of(entry.task_index) {
+            Some(id) => task.in_place_of(index, id, &self.submit_dir),
+            None => task.at_position(index, &self.submit_dir),
+        };
         self.judge(task, Some(entry), Reason::NeverRan)
+    }
+
+    /// Decides about a task that is not in the record.
+    fn decide_untold(&mut self, task: Task) -> Decision {
+        if task.id_is_given && !self.new_ids.give(&task.id, self.next_index) {
+            return Decision::IdTaken { task };
+        }
+        let index = match (self.is_same_list, task.id_is_given) {
+            (true, _) => task.index,
+            (false, true) => self.next_index,
+            (false, false) => self.new_ids.free(self.next_index),
+        };
+        if !task.id_is_given {
+            self.new_ids.place(index);
+        }
+        self.next_index = self.next_index.max(index + 1);
+        let is_new = !self.is_same_list || index >= self.earlier_count;
+        let task = task.at_position(index, &self.submit_dir);
+        self.judge(task, None, if is_new { Reason::NewInList } else { Reason::NeverRan })
     }
 
     /// `untold` is the reason where the record tells nothing.

@@ -70,12 +70,16 @@ impl Task {
         if self.id_is_given || self.index == index {
             return Self { index, ..self };
         }
-        let id = index.to_string();
+        self.in_place_of(index, &index.to_string(), submit_dir)
+    }
+
+    /// The task as the one that the record has there, with its id.
+    pub(crate) fn in_place_of(self, index: i64, id: &str, submit_dir: &str) -> Self {
         let command = match &self.typed_command {
-            Some(typed) => replace_placeholders(typed, &id, submit_dir),
+            Some(typed) => replace_placeholders(typed, id, submit_dir),
             None => self.command,
         };
-        Self { index, id, command, ..self }
+        Self { index, id: id.to_owned(), command, ..self }
     }
 }
 

@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{AtPath, RecordError, is_full};
 
+/// Name of the reserve in the journal's directory.
+pub(crate) const RESERVE_FILE: &str = "reserve";
+
 /// Size of the reserve: a last batch, run.json and small tables.
 const RESERVE_BYTES: usize = 256 * 1024;
 

@@ -152,10 +152,22 @@ impl Watch {
         for _ in 0..3 {
             match self.seen.read(&self.run_dir, &mut self.damages) {
                 Err(RecordError::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
-                read => return read,
+                read => {
+                    self.tell_what_is_missing();
+                    return read;
+                }
             }
         }
         Ok(())
+    }
+
+    /// The events of a run that ended are in one file, and that may be gone.
+    fn tell_what_is_missing(&mut self) {
+        let has_ended = self.run.as_ref().is_some_and(|run| run.state == RunState::Finished);
+        if has_ended && self.seen.last_seq.is_none() && self.damages.is_empty() {
+            let path = self.run_dir.join(Table::Events.file_name());
+            self.damages.push(format!("`{}` is missing", path.display()));
+        }
     }
 
     /// run.json, as it was read last; `None` if it is missing or damaged.

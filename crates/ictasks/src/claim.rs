@@ -87,14 +87,17 @@ fn refused(existing: &Existing, plan: &Plan) -> Failure {
             )
         }
     };
-    let command = command_line::typed();
-    let elsewhere = command_line::with_run_dir(&plan.run_dir);
-    let go_on = match existing {
-        Existing::Record { .. } => format!("\n  to go on with that run:               {command} --resume"),
-        Existing::TaskFiles { .. } => String::new(),
-    };
-    Failure::input(format!(
-        "{what}{go_on}\n  to delete that record and run again:  {command} --overwrite\n  \
-         to keep it and run elsewhere:         {elsewhere}"
-    ))
+    let (overwriting, elsewhere) = (command_line::overwriting(), command_line::with_run_dir(&plan.run_dir));
+    Failure::input(match existing {
+        Existing::Record { .. } => format!(
+            "{what}\n  to go on with that run:               {} --resume\n  \
+             to delete that record and run again:  {overwriting}\n  \
+             to keep it and run elsewhere:         {elsewhere}",
+            command_line::typed()
+        ),
+        Existing::TaskFiles { .. } => format!(
+            "{what}\n  to delete their files and run again:  {overwriting}\n  \
+             to keep them and run elsewhere:       {elsewhere}"
+        ),
+    })
 }

@@ -15,6 +15,13 @@ pub fn going_on() -> String {
     quoted(arguments)
 }
 
+/// The command that deletes what is there and begins anew.
+pub fn overwriting() -> String {
+    let mut arguments = of_a_fresh_start(arguments());
+    arguments.push("--overwrite".to_owned());
+    quoted(arguments)
+}
+
 /// The command with another run directory than `run_dir`, one that is free.
 pub fn with_run_dir(run_dir: &Path) -> String {
     let free = free_beside(run_dir);
@@ -33,13 +40,23 @@ fn arguments() -> Vec<String> {
 }
 
 fn without_run_dir(arguments: Vec<String>) -> Vec<String> {
-    const NAMES: [&str; 3] = ["--run-dir", "--work-dir", "--work_dir"];
+    without(arguments, &["--run-dir", "--work-dir", "--work_dir"])
+}
+
+/// Without what only a run that goes on understands.
+fn of_a_fresh_start(mut arguments: Vec<String>) -> Vec<String> {
+    arguments.retain(|argument| !["--resume", "--rerun-changed", "--skip-failed"].contains(&&**argument));
+    without(arguments, &["--only"])
+}
+
+/// Without options that have a value.
+fn without(arguments: Vec<String>, names: &[&str]) -> Vec<String> {
     let mut kept = Vec::new();
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
-        if NAMES.contains(&argument.as_str()) {
+        if names.contains(&argument.as_str()) {
             arguments.next();
-        } else if !NAMES.iter().any(|name| argument.starts_with(&format!("{name}="))) {
+        } else if !names.iter().any(|name| argument.starts_with(&format!("{name}="))) {
             kept.push(argument);
         }
     }
@@ -71,6 +88,13 @@ mod tests {
 
     fn words(text: &str) -> Vec<String> {
         text.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_fresh_start_knows_nothing_of_going_on() {
+        for typed in ["a --resume --only x b", "a --only=x --resume --rerun-changed b", "a b --skip-failed"] {
+            assert_eq!(of_a_fresh_start(words(typed)), ["a", "b"]);
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use ictasks_core::attempt::Reason;
 use ictasks_core::history::{Decision, History, Matcher, Rules};
 use ictasks_core::task::Task;
 use ictasks_core::task_list::TaskSource;
-use ictasks_record::RunFile;
+use ictasks_record::{RecordError, RunFile};
 
 use crate::cli::{Cli, Command, TaskfarmArguments};
 use crate::command_line;
@@ -50,7 +50,7 @@ pub struct Outlook {
 /// they were given in.
 ///
 /// # Errors
-/// The last start read its tasks from a stream.
+/// The last start read its tasks from a stream, or a newer version recorded it.
 pub fn with_earlier_input(
     arguments: &TaskfarmArguments,
     submit_dir: PathBuf,
@@ -60,7 +60,13 @@ pub fn with_earlier_input(
     if has_input || !arguments.resume {
         return Ok((arguments.clone(), submit_dir));
     }
-    let run = RunFile::read(run_dir).unwrap_or_default();
+    let run = match RunFile::read(run_dir) {
+        Err(error @ RecordError::Newer { .. }) => {
+            return Err(Failure::input(format!("failed to {}", chain(&error))));
+        }
+        // What is damaged names no input; the way on from there is told later.
+        run => run.unwrap_or_default(),
+    };
     let sessions = run.iter().flat_map(|run| run.sessions.iter().rev());
     let earlier = sessions.filter_map(|session| {
         let Ok(Cli { command: Command::Taskfarm(earlier), .. }) = Cli::try_parse_from(&session.arguments)
@@ -218,7 +224,7 @@ impl Count {
             }
             Decision::IdTaken { task } => {
                 return Err(Failure::input(format!(
-                    "the id `{}` is in the record the position of a task that was given no id; give the task \
+                    "the id `{}` is that of another task of the list, which was given no id; give the task \
                      another id",
                     task.id
                 )));

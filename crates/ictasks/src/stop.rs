@@ -31,11 +31,13 @@ pub fn run(arguments: &StopArguments, console: &mut Console) -> Result<ExitCode,
         return Err(Failure::input(format!("the run in `{shown}` {how}: there is nothing to stop")));
     }
     let wish = if arguments.drain { "drain" } else { "stop" };
-    ask(run_dir, wish).map_err(|error| Failure {
-        message: format!(
+    ask(run_dir, wish).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            Failure::input(format!("the run in `{shown}` has no journal any more: there is nothing to stop"))
+        }
+        _ => Failure::input(format!(
             "`{shown}` cannot be written to: {error}; only who may write there can stop the run"
-        ),
-        code: ExitCode::BadInput,
+        )),
     })?;
     console.note(match arguments.drain {
         true => "asked: tasks that run will finish, no other will start",

@@ -40,7 +40,8 @@ pub fn run(arguments: &TaskfarmArguments, console: &mut Console) -> Result<ExitC
     let rules = resume::rules(arguments)?;
     let input = Input::read(arguments, &submit_dir)?;
     let plan = resolve(arguments, &input, &submit_dir)?;
-    if arguments.dry_run && !arguments.resume {
+    // A directory that is not there holds nothing to go on with, and is not to be made for that.
+    if arguments.dry_run && !(arguments.resume && plan.run_dir.exists()) {
         console.print(&dry_run::describe(&input, &plan, None))?;
         return Ok(ExitCode::Success);
     }
@@ -114,11 +115,11 @@ impl Run<'_> {
         console: &mut Console,
     ) -> Result<ExitCode, Failure> {
         let began_at = Timestamp::now();
-        let run = self.run_file(recovered.as_ref());
         let (matcher, resumed, run_count) = match outlook {
             Some(outlook) => (outlook.matcher, Some(outlook.message), outlook.run_count),
             None => (Matcher::fresh(), None, self.input.source.task_count()),
         };
+        let run = self.run_file(recovered.as_ref());
         let session = FarmSession {
             run_id: run.run_id.clone(),
             number: recovered.as_ref().map_or(0, |recovered| recovered.next_session),

@@ -151,6 +151,29 @@ fn a_second_pass_decides_the_same() {
     assert_eq!(first, second);
 }
 
+#[test]
+fn a_position_as_an_id_and_a_given_id_are_never_the_same() {
+    let of = |list: &str| {
+        let record = positions(&[("a", 1, Outcome::Succeeded), ("b", 1, Outcome::Succeeded)]);
+        decisions(record, Rules::default(), tasks(list, TaskListFormat::JsonLines))
+    };
+    let (new, two) = ("{\"launch_cmd\": \"new\"}\n", "{\"id\": \"2\", \"launch_cmd\": \"c\"}\n");
+    assert_eq!(of(&format!("{new}{two}")), ["run 2 2 `new` 1 new_in_list", "taken 2"]);
+    let three = two.replace('2', "3");
+    let expected =
+        ["run 2 3 `c` 1 new_in_list", "run 4 4 `new` 1 new_in_list", "run 5 5 `new` 1 new_in_list"];
+    assert_eq!(of(&format!("{three}{new}{new}")), expected);
+}
+
+#[test]
+fn a_task_that_is_known_by_its_command_keeps_the_id_that_was_given() {
+    let record = || record_of("x", "do %TASKID%", Outcome::Failed);
+    assert_eq!(of_lines(record(), "do %TASKID%\n"), ["run 0 x `do x` 3 failed_before"]);
+    let list = "{\"launch_cmd\": \"do %TASKID%\"}\n{\"id\": \"x\", \"launch_cmd\": \"c\"}\n";
+    let decided = decisions(record(), Rules::default(), tasks(list, TaskListFormat::JsonLines));
+    assert_eq!(decided, ["run 0 x `do x` 3 failed_before", "taken x"]);
+}
+
 /// A record of a run that was killed: these positions of a list, all with the same command.
 fn killed(known: &[i64], command: &str) -> History {
     let ids: Vec<String> = known.iter().map(ToString::to_string).collect();

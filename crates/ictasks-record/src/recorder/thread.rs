@@ -14,7 +14,7 @@ use ictasks_core::layout;
 use super::{Finished, Message, RecorderOptions, RunEnd, Trouble};
 use crate::error::{AtPath, RecordError};
 use crate::event_row;
-use crate::files::{Reserve, put_in_place, remove_if_there, sync_directory, temporary};
+use crate::files::{RESERVE_FILE, Reserve, put_in_place, remove_if_there, sync_directory, temporary};
 use crate::journal::journal_dir;
 use crate::journal::live::LiveTable;
 use crate::lock::RunLock;
@@ -33,9 +33,6 @@ const SYNC_AFTER: Duration = Duration::from_millis(900);
 
 /// How often run.json is written while the run is alive.
 const TOUCH_EVERY: Duration = Duration::from_secs(10);
-
-/// Name of the reserve in the journal's directory.
-const RESERVE_FILE: &str = "reserve";
 
 /// Owns all files of the record.
 pub(super) struct RecorderThread {
@@ -79,7 +76,7 @@ impl RecorderThread {
         }
         run.state = RunState::Running;
         run.updated_at = Timestamp::now();
-        (run.totals.tasks, run.totals.outcomes) = (None, None);
+        (run.list_complete, run.totals.tasks, run.totals.outcomes) = (false, None, None);
         let recorder = Self {
             events,
             samples,

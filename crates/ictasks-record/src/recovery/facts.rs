@@ -117,12 +117,17 @@ impl Facts {
     }
 
     fn take_end(&mut self, past: &Past<'_>, is_attempt: bool) {
-        self.known.ended(past.task_index, past.attempt, past.outcome);
-        self.history.add(past);
-        if is_attempt {
+        let (task, attempt) = (past.task_index, past.attempt);
+        if is_attempt && !self.known.ended.contains(task, attempt) {
             self.attempts += 1;
             self.attempt_outcomes.add(past.outcome);
+        } else if is_attempt && self.known.is_news(task, attempt, past.outcome) {
+            // It was given up with its node, and counted so.
+            self.attempt_outcomes.remove(Outcome::NodeLost);
+            self.attempt_outcomes.add(past.outcome);
         }
+        self.known.ended(task, attempt, past.outcome);
+        self.history.add(past);
     }
 }
 

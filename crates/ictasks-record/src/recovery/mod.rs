@@ -15,6 +15,7 @@ use ictasks_core::layout::{self, RUN_FILE};
 use serde_json::{Map, Value};
 
 use crate::error::{AtPath, RecordError};
+use crate::files::RESERVE_FILE;
 use crate::journal::{journal_dir, parts};
 use crate::lock::RunLock;
 use crate::manifest::{OutcomeCounts, RunFile, RunState, Session, Totals};
@@ -110,6 +111,7 @@ impl Recovered {
             Ok(())
         })?);
         losses.extend(find_open_attempts(&events, &mut facts)?);
+        losses.extend(run.iter().flat_map(|run| missing_of(run_dir, run, &facts)));
         let repair = Repair { sources, known, run_id: run_id.clone(), first_seq, count, set_aside };
         Ok(Some(Self::from_facts(run, facts, &tables, losses, repair)))
     }
@@ -268,6 +270,29 @@ fn empty_files(run_dir: &Path, logs: &[PathBuf]) -> Result<Vec<String>, RecordEr
     Ok(empty
         .map(|path| format!("`{}` is empty: what it held, if anything, is lost", path.display()))
         .collect())
+}
+
+/// What run.json knows of and nothing else does: the files that told it are gone.
+fn missing_of(run_dir: &Path, run: &RunFile, facts: &Facts) -> Vec<String> {
+    let mut losses = Vec::new();
+    if facts.attempts < run.totals.attempts {
+        losses.push(format!(
+            "run.json counts {} attempts, of which {} are found: what is known of the others is lost, and \
+             such tasks run again",
+            run.totals.attempts, facts.attempts
+        ));
+    }
+    // The reserve was there before run.json named the session, and goes only with the journal or
+    // when the disk is full.
+    let has_journal = journal_dir(run_dir).join(RESERVE_FILE).exists();
+    let last = run.sessions.last().filter(|_| run.state == RunState::Running && !has_journal);
+    if let Some(last) = last.filter(|last| !facts.sessions.contains_key(&last.session)) {
+        losses.push(format!(
+            "the journal of start {} is missing: what it ran, if anything, is lost",
+            last.session + 1
+        ));
+    }
+    losses
 }
 
 /// Attempts of which only the start is known count on, and are told of.

@@ -113,6 +113,30 @@ fn a_success_that_only_the_log_of_a_lost_node_knows_is_one() {
     assert_eq!((attempts.len(), attempts[0]["outcome"].as_str()), (1, "succeeded"));
     let task = &rows(run.path(), Table::Tasks)[0];
     assert_eq!((task["attempt_count"].as_str(), task["outcome"].as_str()), ("1", "succeeded"));
+    let totals = RunFile::read(run.path()).unwrap().unwrap().totals;
+    // Another task was done meanwhile.
+    assert_eq!((totals.attempts, totals.attempt_outcomes.get(Outcome::NodeLost)), (2, 0));
+    assert_eq!(totals.attempt_outcomes.get(Outcome::Succeeded), 2);
+}
+
+#[test]
+fn files_of_the_record_that_are_gone_are_told_of() {
+    let run = killed_run();
+    let killed = copy(run.path());
+    go_on(run.path());
+    for table in Table::ALL {
+        fs::remove_file(run.path().join(table.file_name())).unwrap();
+    }
+    let told = "run.json counts 204 attempts, of which 0 are found: what is known of the others is lost, and \
+                such tasks run again";
+    let watch = crate::Watch::open(run.path()).unwrap();
+    assert!(watch.damages()[0].ends_with("events.parquet` is missing"), "{:?}", watch.damages());
+    let (recovered, ..) = go_on(run.path());
+    assert_eq!(recovered.losses, [told]);
+    fs::remove_dir_all(killed.path().join("journal")).unwrap();
+    let (recovered, ..) = go_on(killed.path());
+    let told = "the journal of start 2 is missing: what it ran, if anything, is lost";
+    assert_eq!(recovered.losses.last().map(String::as_str), Some(told));
 }
 
 #[test]
