@@ -1,4 +1,4 @@
-//! The agent's main loop: orders from the coordinator to the slots, replies back. [`start`] makes the slots
+//! The agent's main loop: orders from the coordinator to the slots, replies back. `start` makes the slots
 //! and the threads around it.
 //!
 //! The loop is single-threaded; the only other thread samples. After it has handled replies it

@@ -1,11 +1,11 @@
 //! The GPUs of this host: which of them may be handed out, and what is seen of their use.
 //!
 //! - [`mask`]: which devices the farm's own environment leaves it (`CUDA_VISIBLE_DEVICES` and the like)
-//! - [`amd`]: the devices that the kernel shows, where they are AMD's
-//! - [`nvml`]: what NVIDIA's library says of a device
+//! - `amd`: the devices that the kernel shows, where they are AMD's
+//! - `nvml`: what NVIDIA's library says of a device
 //! - [`monitor`]: a thread that asks it now and then
-//! - [`owners`]: whose processes it sees
-//! - [`account`]: what came of that for one task
+//! - `owners`: whose processes it sees
+//! - `account`: what came of that for one task
 //! - [`cell`]: how a slot gets it
 
 mod account;
