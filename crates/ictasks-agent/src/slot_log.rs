@@ -11,17 +11,25 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use ictasks_core::column::Timestamp;
 use ictasks_core::layout;
 use ictasks_core::slot_log::{Line, line_of};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
 use rustix::io::Errno;
 
 use crate::error::AgentError;
 use crate::sys;
+
+/// What one slot may write between two reservations, and then the end of the task that it runs.
+const SHARE_BYTES: u64 = 64 * 1024;
+const LAST_LINE_BYTES: u64 = 16 * 1024;
 
 /// An open slot log. Slots share the file: each line is one appending write.
 #[derive(Debug)]
 pub struct SlotLog {
     file: File,
     torn: &'static Torn,
+    /// Room for what all slots write until each has reserved again, bytes.
+    reserve_bytes: u64,
+    /// What this slot has written since it reserved room; `None` before the first time.
+    unreserved_bytes: Option<u64>,
 }
 
 /// Not 0 if the last line was cut short, for instance by a full disk. Agent and slots share it, since the
@@ -30,11 +38,12 @@ pub struct SlotLog {
 pub struct Torn(AtomicU32);
 
 impl SlotLog {
-    /// Opens and locks the log of agent `host_id` on `host` in the journal directory of `run_dir`.
+    /// Opens and locks the log of agent `host_id` on `host`, which has so many slots, in the journal
+    /// directory of `run_dir`.
     ///
     /// # Errors
     /// What the file system says, or [`AgentError::Busy`].
-    pub fn open(run_dir: &Path, host: &str, host_id: i32) -> Result<Self, AgentError> {
+    pub fn open(run_dir: &Path, host: &str, host_id: i32, slot_count: usize) -> Result<Self, AgentError> {
         let error = |source| AgentError::SlotLog { run_dir: run_dir.to_owned(), source };
         let journal = run_dir.join(layout::JOURNAL);
         std::fs::create_dir_all(&journal).map_err(error)?;
@@ -48,7 +57,8 @@ impl SlotLog {
             (&file).write_all(b"\n").map_err(error)?;
         }
         let torn = &sys::shared_memory::<Torn>(1).map_err(error)?[0];
-        Ok(Self { file, torn })
+        let reserve_bytes = (SHARE_BYTES + LAST_LINE_BYTES) * (slot_count as u64 + 1);
+        Ok(Self { file, torn, reserve_bytes, unreserved_bytes: None })
     }
 
     /// Another handle to the same open file, with its lock.
@@ -56,7 +66,32 @@ impl SlotLog {
     /// # Errors
     /// Too many open files.
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { file: self.file.try_clone()?, torn: self.torn })
+        Ok(Self { file: self.file.try_clone()?, unreserved_bytes: None, ..*self })
+    }
+
+    /// Appends the line before a task starts, given as JSON text, and sees to it that there is room for
+    /// the line about its end: on a disk that becomes full meanwhile, what ran is known still.
+    ///
+    /// # Errors
+    /// As for [`SlotLog::append_json`]; then the task must not start.
+    pub fn append_begun(&mut self, json: &[u8]) -> io::Result<()> {
+        if self.unreserved_bytes.is_none_or(|bytes| bytes >= SHARE_BYTES) {
+            self.reserve()?;
+        }
+        self.append_json(json)
+    }
+
+    /// Takes blocks behind the end of the file, which appending then needs no more.
+    fn reserve(&mut self) -> io::Result<()> {
+        let length = self.file.metadata()?.len();
+        match fallocate(&self.file, FallocateFlags::KEEP_SIZE, length, self.reserve_bytes) {
+            Err(error @ (Errno::NOSPC | Errno::DQUOT)) => Err(error.into()),
+            // A file system that cannot do this keeps no room.
+            _ => {
+                self.unreserved_bytes = Some(0);
+                Ok(())
+            }
+        }
     }
 
     /// Appends one line, given as JSON text.
@@ -67,6 +102,9 @@ impl SlotLog {
         let mut line = line_of(json);
         if self.torn.0.load(Ordering::Relaxed) != 0 && self.torn.0.swap(0, Ordering::Relaxed) != 0 {
             line.insert(0, b'\n');
+        }
+        if let Some(bytes) = &mut self.unreserved_bytes {
+            *bytes += line.len() as u64;
         }
         let mut rest = line.as_slice();
         while !rest.is_empty() {
@@ -137,7 +175,7 @@ mod tests {
     #[test]
     fn what_is_written_can_be_read() {
         let dir = tempfile::tempdir().unwrap();
-        let mut log = SlotLog::open(dir.path(), "node1", 0).unwrap();
+        let mut log = SlotLog::open(dir.path(), "node1", 0, 2).unwrap();
         log.append(&Line::Slot(Seat { worker_id: 2, ..Seat::default() })).unwrap();
         log.append_json(&begun_json(2, Timestamp(9), ORDER)).unwrap();
         let path = dir.path().join("journal/agent-node1-0.log");
@@ -148,15 +186,27 @@ mod tests {
     }
 
     #[test]
+    fn there_is_room_for_the_end_of_what_was_begun() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = SlotLog::open(dir.path(), "node1", 0, 2).unwrap();
+        log.append_begun(&begun_json(2, Timestamp(9), ORDER)).unwrap();
+        let data = std::fs::metadata(dir.path().join("journal/agent-node1-0.log")).unwrap();
+        let taken = std::os::unix::fs::MetadataExt::blocks(&data) * 512;
+        // Where the file system reserves at all.
+        assert!(taken < 64 * 1024 || taken >= log.reserve_bytes, "{taken}");
+        assert!(data.len() < 1024, "the file is no longer for it");
+    }
+
+    #[test]
     fn a_line_that_was_cut_short_spoils_no_other() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal/agent-node1-0.log");
-        let mut log = SlotLog::open(dir.path(), "node1", 0).unwrap();
+        let mut log = SlotLog::open(dir.path(), "node1", 0, 2).unwrap();
         log.append(&Line::Slot(Seat { worker_id: 2, ..Seat::default() })).unwrap();
         drop(log);
         let mut torn = OpenOptions::new().append(true).open(&path).unwrap();
         torn.write_all(b"12345678 {\"beg").unwrap();
-        let mut log = SlotLog::open(dir.path(), "node1", 0).unwrap();
+        let mut log = SlotLog::open(dir.path(), "node1", 0, 2).unwrap();
         log.append_json(&begun_json(2, Timestamp(9), ORDER)).unwrap();
         assert_eq!(attempts(&path), (vec![(3, None)], 1));
     }
@@ -164,11 +214,11 @@ mod tests {
     #[test]
     fn a_second_agent_is_refused_while_a_slot_of_the_first_lives() {
         let dir = tempfile::tempdir().unwrap();
-        let agents = SlotLog::open(dir.path(), "node1", 0).unwrap();
+        let agents = SlotLog::open(dir.path(), "node1", 0, 2).unwrap();
         let slots = agents.try_clone().unwrap();
         drop(agents);
-        assert!(matches!(SlotLog::open(dir.path(), "node1", 0), Err(AgentError::Busy { .. })));
+        assert!(matches!(SlotLog::open(dir.path(), "node1", 0, 2), Err(AgentError::Busy { .. })));
         drop(slots);
-        assert!(SlotLog::open(dir.path(), "node1", 0).is_ok());
+        assert!(SlotLog::open(dir.path(), "node1", 0, 2).is_ok());
     }
 }

@@ -54,7 +54,7 @@ impl Agent {
         if setup.pin_cores {
             affinity::check(&setup)?;
         }
-        let log = SlotLog::open(&setup.run_dir, &host, setup.host_id)?;
+        let log = SlotLog::open(&setup.run_dir, &host, setup.host_id, setup.workers.len())?;
         let (orders, order_receiver) =
             crate::queue::orders().map_err(AgentError::system("make the queue of orders"))?;
         let (reply_sender, replies) =

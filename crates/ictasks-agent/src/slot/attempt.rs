@@ -105,7 +105,7 @@ impl Slot {
     }
 
     fn log_begun(&mut self, received: &Received) -> io::Result<()> {
-        self.parts.log.append_json(&begun_json(self.parts.worker.id, Timestamp::now(), &received.json))
+        self.parts.log.append_begun(&begun_json(self.parts.worker.id, Timestamp::now(), &received.json))
     }
 
     /// Gives the outcome to the coordinator, and the trouble that came on the way.
