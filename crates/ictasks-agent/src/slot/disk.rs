@@ -14,9 +14,12 @@ const OVER_QUOTA: [&str; 2] = ["Disk quota exceeded", "EDQUOT"];
 const LITTLE_BYTES: u64 = 1 << 20;
 
 /// What a failed task said about the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Said {
+    /// It said nothing at all.
     Nothing,
+    /// It spoke of other things.
+    Otherwise,
     Full,
     OverQuota,
 }
@@ -27,7 +30,7 @@ pub fn full_disk<'a>(
     tails: impl IntoIterator<Item = &'a str>,
     directory: &TaskDirectory,
 ) -> Option<(Evidence, String)> {
-    let said = tails.into_iter().map(said).find(|said| *said != Said::Nothing).unwrap_or(Said::Nothing);
+    let said = tails.into_iter().map(said).max().unwrap_or(Said::Nothing);
     let own = fstatvfs(directory.descriptor()).ok();
     let own_has_less_than = |bytes| own.as_ref().is_some_and(|own| has_less_than(own, bytes));
     let path = directory.path();
@@ -46,11 +49,14 @@ pub fn full_disk<'a>(
             };
             Some((Evidence::Certain, format!("the file system of `{}` was full", full?.display())))
         }
-        // On a full disk its last words may have found no room either.
-        Said::Nothing => own_has_less_than(1).then(|| {
-            let reason = format!("the file system of `{}` was full when it ended", path.display());
-            (Evidence::Probable, reason)
-        }),
+        // On a full disk its last words may have found no room either; others may have freed some since.
+        Said::Nothing | Said::Otherwise => {
+            let little = if said == Said::Nothing { LITTLE_BYTES } else { 1 };
+            own_has_less_than(little).then(|| {
+                let reason = format!("the file system of `{}` was full when it ended", path.display());
+                (Evidence::Probable, reason)
+            })
+        }
     }
 }
 
@@ -60,8 +66,10 @@ fn said(text: &str) -> Said {
         Said::Full
     } else if says(OVER_QUOTA) {
         Said::OverQuota
-    } else {
+    } else if text.trim().is_empty() {
         Said::Nothing
+    } else {
+        Said::Otherwise
     }
 }
 
@@ -108,6 +116,8 @@ mod tests {
         assert_eq!(said("cp: error writing 'x': No space left on device\n"), Said::Full);
         assert_eq!(said("OSError: [Errno 122] Disk quota exceeded"), Said::OverQuota);
         assert_eq!(said("Error: ENOSPC: no space, write"), Said::Full);
-        assert_eq!(said("space invaders"), Said::Nothing);
+        assert_eq!(said("space invaders"), Said::Otherwise);
+        assert_eq!(said("\n"), Said::Nothing);
+        assert!(Said::Full > Said::Otherwise && Said::Otherwise > Said::Nothing);
     }
 }
