@@ -10,10 +10,11 @@
 //! - `queue`, `requests`, `shared`, `slot_log`: what agent and slots share
 //! - `memory`: limits, and what the kernel says when it runs out
 //! - `sampler`, `process_table`, [`gpu`]: what is looked at from outside
-//! - `sys`: the system calls without a safe wrapper
+//! - `sys`: the system calls without a safe wrapper; `clock`: nanoseconds and seconds
 
 mod affinity;
 pub mod agent;
+mod clock;
 mod error;
 pub mod gpu;
 mod lines;

@@ -215,34 +215,16 @@ impl AsFd for ReplyReceiver {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use ictasks_core::column::Timestamp;
     use ictasks_core::protocol::Request;
 
     use super::*;
-
-    fn order(command: String) -> TaskOrder {
-        TaskOrder {
-            task_index: 3,
-            task_id: "3".to_owned(),
-            attempt: 1,
-            command,
-            command_hash: 0,
-            ready_at: Timestamp(0),
-            environment: BTreeMap::new(),
-            params_json: None,
-            reason: None,
-            timeout_s: None,
-            expected_outputs: Vec::new(),
-        }
-    }
+    use crate::specimen::order;
 
     #[test]
     fn orders_of_any_size_arrive_whole_and_in_order() {
         let (sender, mut receiver) = orders().unwrap();
         for length in [1, 1000, PACKET_BYTES, 131_071, 400_000] {
-            let sent = order("\"".repeat(length));
+            let sent = order(&"\"".repeat(length));
             let line = serde_json::to_vec(&Request::Run(sent.clone())).unwrap();
             assert!(sender.try_send(&line).unwrap());
             let received = receiver.receive().unwrap().unwrap();
@@ -256,7 +238,7 @@ mod tests {
     #[test]
     fn a_full_queue_says_so_and_loses_nothing() {
         let (sender, mut receiver) = orders().unwrap();
-        let line = serde_json::to_vec(&Request::Run(order("true".to_owned()))).unwrap();
+        let line = serde_json::to_vec(&Request::Run(order("true"))).unwrap();
         let mut sent = 0;
         while sender.try_send(&line).unwrap() {
             sent += 1;

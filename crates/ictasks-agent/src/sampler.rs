@@ -11,6 +11,7 @@ use ictasks_core::protocol::Reply;
 use ictasks_core::sample::{Sample, Scope};
 use sysinfo::System;
 
+use crate::clock::{nanoseconds, seconds};
 use crate::memory::excess;
 use crate::memory::oom_count::OomCounter;
 use crate::output::SharedOutput;
@@ -266,16 +267,6 @@ impl TreeIo {
         }
         Some(sum)
     }
-}
-
-#[allow(clippy::cast_precision_loss)]
-fn seconds(nanoseconds: i64) -> f64 {
-    nanoseconds as f64 / 1e9
-}
-
-#[allow(clippy::cast_possible_truncation)]
-fn nanoseconds(seconds: f64) -> i64 {
-    (seconds * 1e9) as i64
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use super::account::Account;
 use super::mask::{self, NVIDIA_DRIVER, Vendor};
 use super::nvml::{Driver, Look, NvmlDriver};
 use super::owners;
+use crate::clock::{nanoseconds, seconds};
 use crate::output::SharedOutput;
 use crate::process_table::{OwnIo, ProcessTable};
 use crate::sampler::interval_at_age;
@@ -364,16 +365,6 @@ impl<D: Driver> Monitor<D> {
 #[allow(clippy::cast_precision_loss)]
 fn mean(numbers: &[f64]) -> f64 {
     numbers.iter().sum::<f64>() / numbers.len() as f64
-}
-
-#[allow(clippy::cast_precision_loss)]
-fn seconds(nanoseconds: i64) -> f64 {
-    nanoseconds as f64 / 1e9
-}
-
-#[allow(clippy::cast_possible_truncation)]
-fn nanoseconds(seconds: f64) -> i64 {
-    (seconds * 1e9) as i64
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use super::task_file::TaskFile;
 use super::tree::{self, Tree, Watched};
 use super::verdict::{MemoryFacts, Verdict};
 use super::{Slot, disk, expectations, gpu_binding, io_account, results};
+use crate::clock::seconds;
 use crate::process_table::OwnIo;
 use crate::queue::Received;
 use crate::slot_log::begun_json;
@@ -373,9 +374,4 @@ fn unlogged(error: &io::Error) -> String {
 /// Whether what was asked for may be there in a moment.
 fn is_passing(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOMEM | libc::ENFILE))
-}
-
-#[allow(clippy::cast_precision_loss)]
-fn seconds(nanoseconds: i64) -> f64 {
-    nanoseconds as f64 / 1e9
 }
