@@ -83,12 +83,13 @@ pub fn html(findings: &Findings) -> String {
     page.into_string()
 }
 
-/// In the order in which a reader asks: how did it go, what to change, where the time went, what
-/// failed, the single tasks, and what all of it rests on.
+/// In the order in which a reader asks: what to change, what failed and why, where the time went, what it
+/// took, the single tasks, and what all of it rests on.
 fn sections(findings: &Findings) -> Vec<Section> {
     let parts = [
         advice::section(findings),
         overview::outcomes(findings),
+        failures::section(findings),
         time::section(findings),
         time::concurrency(findings),
         workers::section(findings),
@@ -99,7 +100,6 @@ fn sections(findings: &Findings) -> Vec<Section> {
         cores::efficiency(findings),
         resources::gpu(findings),
         resources::io(findings),
-        failures::section(findings),
         hosts::section(findings),
         cores::more_cores(findings),
         task_tables::section(findings),

@@ -2,6 +2,7 @@
 //!
 //! - [`Source`]: where the tables of a run lie.
 //! - [`Findings`]: every number of a report, computed once.
+//! - [`html`]: findings as a page.
 //! - [`harmless`], [`units`]: text of tasks and figures, for people.
 //!
 //! Nothing here prints.
@@ -9,6 +10,7 @@
 pub mod error;
 pub mod findings;
 pub mod harmless;
+pub mod html;
 pub mod moment;
 pub mod source;
 pub mod units;

@@ -11,9 +11,40 @@ pub struct Tick {
 
 /// Steps of a time axis, seconds.
 const STEPS: [f64; 34] = [
-    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0,
-    900.0, 1800.0, 3600.0, 7200.0, 10_800.0, 21_600.0, 43_200.0, 86_400.0, 172_800.0, 432_000.0, 864_000.0, 1_728_000.0,
-    4_320_000.0, 8_640_000.0, 31_536_000.0,
+    0.001,
+    0.002,
+    0.005,
+    0.01,
+    0.02,
+    0.05,
+    0.1,
+    0.2,
+    0.5,
+    1.0,
+    2.0,
+    5.0,
+    10.0,
+    15.0,
+    30.0,
+    60.0,
+    120.0,
+    300.0,
+    600.0,
+    900.0,
+    1800.0,
+    3600.0,
+    7200.0,
+    10_800.0,
+    21_600.0,
+    43_200.0,
+    86_400.0,
+    172_800.0,
+    432_000.0,
+    864_000.0,
+    1_728_000.0,
+    4_320_000.0,
+    8_640_000.0,
+    31_536_000.0,
 ];
 
 /// Time from 0 to `span_s`; `page.js` does the same for a part of it.
@@ -103,7 +134,9 @@ impl Unit {
 
     fn candidates(self) -> Vec<(f64, String)> {
         match self {
-            Self::Seconds => STEPS.into_iter().filter(|&s| s < 31_000_000.0).map(|s| (s, time_label(s, s))).collect(),
+            Self::Seconds => {
+                STEPS.into_iter().filter(|&s| s < 31_000_000.0).map(|s| (s, time_label(s, s))).collect()
+            }
             Self::Bytes => (0..60)
                 .map(|power| {
                     let unit = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"][power / 10];
@@ -141,7 +174,8 @@ impl LogAxis {
 
     /// At most `limit` ticks.
     pub fn ticks(&self, limit: usize) -> Vec<Tick> {
-        let inside = self.unit.candidates().into_iter().filter(|(value, _)| (self.from..=self.to).contains(value));
+        let inside =
+            self.unit.candidates().into_iter().filter(|(value, _)| (self.from..=self.to).contains(value));
         let inside: Vec<Tick> = inside.map(|(value, label)| Tick { at: self.at(value), label }).collect();
         let every = inside.len().div_ceil(limit.max(1)).max(1);
         inside.into_iter().step_by(every).collect()
@@ -182,6 +216,9 @@ mod tests {
         assert_eq!((axis.at(0.0), axis.at(1e9)), (0.0, 1.0));
         assert!(axis.ticks(6).len() <= 6);
         let memory = LogAxis::over([1e6, 9e9], Unit::Bytes).unwrap();
-        assert_eq!(labels(&memory.ticks(7)), ["1 MiB", "4 MiB", "16 MiB", "64 MiB", "256 MiB", "1 GiB", "4 GiB"]);
+        assert_eq!(
+            labels(&memory.ticks(7)),
+            ["1 MiB", "4 MiB", "16 MiB", "64 MiB", "256 MiB", "1 GiB", "4 GiB"]
+        );
     }
 }

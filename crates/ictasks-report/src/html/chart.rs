@@ -100,7 +100,7 @@ fn anchor(at: f64) -> &'static str {
 /// A line of a legend: the class of its swatch, and its words.
 pub type Key<'a> = (&'a str, &'a str);
 
-/// Charts with their caption, legend, and numbers.
+/// Charts with their caption (none where the heading above says it), legend, and numbers.
 pub fn figure(caption: &str, keys: &[Key<'_>], charts: &Markup, numbers: &Markup) -> Markup {
     html! {
         figure { (figure_body(caption, keys, charts, numbers)) }
@@ -108,7 +108,13 @@ pub fn figure(caption: &str, keys: &[Key<'_>], charts: &Markup, numbers: &Markup
 }
 
 /// The same over time: the script lets the reader zoom into it, and says what is under the pointer.
-pub fn time_figure(span_s: f64, caption: &str, keys: &[Key<'_>], charts: &Markup, numbers: &Markup) -> Markup {
+pub fn time_figure(
+    span_s: f64,
+    caption: &str,
+    keys: &[Key<'_>],
+    charts: &Markup,
+    numbers: &Markup,
+) -> Markup {
     html! {
         figure.time data-span=(super::table::number(span_s)) { (figure_body(caption, keys, charts, numbers)) }
     }
@@ -116,7 +122,7 @@ pub fn time_figure(span_s: f64, caption: &str, keys: &[Key<'_>], charts: &Markup
 
 fn figure_body(caption: &str, keys: &[Key<'_>], charts: &Markup, numbers: &Markup) -> Markup {
     html! {
-        figcaption { (caption) }
+        @if !caption.is_empty() { figcaption { (caption) } }
         @if !keys.is_empty() {
             ul.legend { @for (class, words) in keys { li {
                 svg.swatch aria-hidden="true" width="18" height="12" { (swatch(class)) }
@@ -145,7 +151,8 @@ pub fn steps(values: &[f64], largest: f64, area: bool) -> String {
     let height = |value: f64| HEIGHT * (1.0 - (value / largest).clamp(0.0, 1.0));
     let mut path = String::new();
     // Writing to a string cannot fail.
-    let _ = write!(path, "M0 {:.0}", if area { HEIGHT } else { height(values.first().copied().unwrap_or(0.0)) });
+    let _ =
+        write!(path, "M0 {:.0}", if area { HEIGHT } else { height(values.first().copied().unwrap_or(0.0)) });
     let mut last = None;
     for (number, &value) in values.iter().enumerate() {
         let level = format!("{:.0}", height(value));
@@ -167,7 +174,8 @@ pub fn line(points: &[(f64, f64)]) -> String {
     let mut path = String::new();
     for (number, (x, y)) in points.iter().enumerate() {
         // Writing to a string cannot fail.
-        let _ = write!(path, "{}{:.0} {:.0}", if number == 0 { 'M' } else { 'L' }, x * WIDTH, (1.0 - y) * HEIGHT);
+        let _ =
+            write!(path, "{}{:.0} {:.0}", if number == 0 { 'M' } else { 'L' }, x * WIDTH, (1.0 - y) * HEIGHT);
     }
     path
 }

@@ -51,8 +51,10 @@ fn class(name: &str) -> &'static str {
 }
 
 fn stack(placed: &[(&CorePart, f64, f64)]) -> Markup {
-    let sentence: Vec<String> =
-        placed.iter().map(|(part, _, share)| format!("{} {}", words::line(&part.name), units::percent(*share))).collect();
+    let sentence: Vec<String> = placed
+        .iter()
+        .map(|(part, _, share)| format!("{} {}", words::line(&part.name), units::percent(*share)))
+        .collect();
     html! {
         svg.stack role="img" aria-labelledby="core-time-title core-time-description" width="100%" height="30" {
             title id="core-time-title" { "Where the core time went" }
@@ -68,16 +70,29 @@ fn stack(placed: &[(&CorePart, f64, f64)]) -> Markup {
 }
 
 fn parts_table(placed: &[(&CorePart, f64, f64)]) -> Markup {
-    let columns = [text("what became of it"), figures("core time"), figures("share"), text("")];
+    let columns =
+        [text("what became of it"), figures("core time"), figures("share"), text(""), text("what it means")];
     let rows = html! { @for (part, from, share) in placed {
         tr {
             td { (words::line(&part.name)) }
             (table::figure(part.core_s, &units::core_time(part.core_s)))
             (table::figure(*share, &units::percent(*share)))
             td.drawn { (bar(*from, from + share, class(&part.name))) }
+            td.prose { (part_meaning(&part.name)) }
         }
     } };
     table::table("Core time by what became of it", &columns, &rows)
+}
+
+/// What a part of the core time is.
+fn part_meaning(name: &str) -> &'static str {
+    match name {
+        "useful CPU" => "computing, in attempts that gave a result",
+        "useful, waiting" => "held by the same attempts while they waited: for files, locks, memory",
+        "idle: tail" => "no task was left to start",
+        "idle: other" => "gaps between tasks, waiting for tasks, begin and end",
+        name => words::outcome_meaning(&name.replace(' ', "_")),
+    }
 }
 
 /// In words, how well tasks use the cores they hold.
@@ -101,17 +116,25 @@ pub fn efficiency(findings: &Findings) -> Option<Section> {
          threads that the task does not have",
     )];
     if let Some(occupancy) = cores.occupancy_fraction {
-        list.push((units::percent(occupancy), "Held by tasks", "core time held by core time that there was (occupancy)"));
+        list.push((
+            units::percent(occupancy),
+            "Held by tasks",
+            "core time held by core time that there was (occupancy)",
+        ));
     }
     if let Some(utilisation) = cores.cpu_utilisation_fraction {
-        list.push((units::percent(utilisation), "Computing at all", "the product of both: what the cores were used for"));
+        list.push((
+            units::percent(utilisation),
+            "Computing at all",
+            "the product of both: what the cores were used for",
+        ));
     }
     let known = findings.groups.iter().filter(|group| group.cpu_efficiency_fraction.is_some());
     let columns = [text("group"), figures("core time held"), figures("computing"), text("")];
     let rows = html! { @for group in known.take(GROUPS) {
         @let share = group.cpu_efficiency_fraction.unwrap_or(0.0);
         tr {
-            td { (words::folded(&group.name)) }
+            td.name { (words::folded(&group.name)) }
             (table::figure(group.core_s, &units::core_time(group.core_s)))
             (table::figure(share, &units::percent(share)))
             td.drawn { (bar(0.0, share, "accent")) }

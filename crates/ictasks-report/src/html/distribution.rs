@@ -20,15 +20,31 @@ pub fn durations(findings: &Findings) -> Option<Section> {
         return None;
     }
     let body = html! {
-        (quantiles("Durations of attempts", durations, Unit::Seconds, "duration"))
-        @if let Some(histogram) = histogram("durations", "Durations of attempts", durations, Unit::Seconds, &[]) { (histogram) }
+        (whole("durations", "Durations of attempts", "duration", durations, Unit::Seconds, &[]))
         @if let Some(shares) = shares(durations) { (shares) }
     };
     Some(Section { id: "durations", title: "How long attempts ran", body })
 }
 
+/// The quantiles, and the histogram beside them.
+pub fn whole(
+    id: &str,
+    title: &str,
+    value: &'static str,
+    values: &Distribution,
+    unit: Unit,
+    marks: &[Mark],
+) -> Markup {
+    html! {
+        div.pair {
+            (quantiles(title, values, unit, value))
+            @if let Some(histogram) = histogram(id, title, values, unit, marks) { (histogram) }
+        }
+    }
+}
+
 /// The quantiles, in words, and the task that has each.
-pub fn quantiles(name: &str, distribution: &Distribution, unit: Unit, value: &'static str) -> Markup {
+fn quantiles(name: &str, distribution: &Distribution, unit: Unit, value: &'static str) -> Markup {
     let named = distribution.quantiles.iter().any(|quantile| quantile.task_id.is_some());
     let mut columns = vec![text("of the attempts"), figures(value)];
     if named {
@@ -38,7 +54,7 @@ pub fn quantiles(name: &str, distribution: &Distribution, unit: Unit, value: &'s
         tr {
             td data-v=(table::number(quantile.fraction)) { (share_words(quantile.fraction)) }
             (table::figure(quantile.value, &unit.show(quantile.value)))
-            @if named { td { @if let Some(id) = &quantile.task_id { code { (words::line(id)) } } } }
+            @if named { td { @if let Some(id) = &quantile.task_id { code { (words::narrow(id, words::ID_LIMIT)) } } } }
         }
     } };
     html! { div.narrow { (table::table(name, &columns, &rows)) } }
@@ -46,15 +62,15 @@ pub fn quantiles(name: &str, distribution: &Distribution, unit: Unit, value: &'s
 
 fn share_words(fraction: f64) -> String {
     match fraction {
-        f if f <= 0.0 => "the smallest".to_owned(),
-        f if f >= 1.0 => "the largest".to_owned(),
-        0.5 => "half have at most (median)".to_owned(),
-        f => format!("{} have at most", units::percent(f)),
+        f if f <= 0.0 => "smallest".to_owned(),
+        f if f >= 1.0 => "largest".to_owned(),
+        0.5 => "half have at most".to_owned(),
+        f => format!("{:.0} % have at most", f * 100.0),
     }
 }
 
 /// The bins as bars on a logarithmic axis, with marks; none where all values are alike.
-pub fn histogram(id: &str, title: &str, values: &Distribution, unit: Unit, marks: &[Mark]) -> Option<Markup> {
+fn histogram(id: &str, title: &str, values: &Distribution, unit: Unit, marks: &[Mark]) -> Option<Markup> {
     let bins = &values.histogram;
     let ends = bins.iter().flat_map(|bin| [bin.from, bin.to]).chain(marks.iter().map(|mark| mark.0));
     let axis = LogAxis::over(ends, unit).filter(|_| bins.len() > 1)?;
@@ -81,7 +97,8 @@ pub fn histogram(id: &str, title: &str, values: &Distribution, unit: Unit, marks
 }
 
 fn spread(values: &Distribution, unit: Unit) -> String {
-    let at = |fraction: f64| values.quantiles.iter().find(|quantile| (quantile.fraction - fraction).abs() < 1e-9);
+    let at =
+        |fraction: f64| values.quantiles.iter().find(|quantile| (quantile.fraction - fraction).abs() < 1e-9);
     match (at(0.5), at(0.95)) {
         (Some(median), Some(most)) => {
             format!("Half have at most {}, 95 % at most {}.", unit.show(median.value), unit.show(most.value))
@@ -98,7 +115,13 @@ fn bars(bins: &[Bin], axis: &LogAxis, largest: f64) -> String {
         let gap = (to - from) * 0.05;
         let height = bin.count as f64 / largest * HEIGHT;
         // Writing to a string cannot fail.
-        let _ = write!(path, "M{:.0} {HEIGHT:.0}V{:.1}H{:.0}V{HEIGHT:.0}z", from + gap, HEIGHT - height, to - gap);
+        let _ = write!(
+            path,
+            "M{:.0} {HEIGHT:.0}V{:.1}H{:.0}V{HEIGHT:.0}z",
+            from + gap,
+            HEIGHT - height,
+            to - gap
+        );
     }
     path
 }
@@ -122,12 +145,14 @@ fn numbers(title: &str, bins: &[Bin], unit: Unit) -> Markup {
 /// Shares of attempts and of their time that are up to each duration.
 fn shares(values: &Distribution) -> Option<Markup> {
     let bins = &values.histogram;
-    let axis = LogAxis::over(bins.iter().flat_map(|bin| [bin.from, bin.to]), Unit::Seconds).filter(|_| bins.len() > 1)?;
+    let axis = LogAxis::over(bins.iter().flat_map(|bin| [bin.from, bin.to]), Unit::Seconds)
+        .filter(|_| bins.len() > 1)?;
     let attempts = running(bins, |bin| bin.count as f64)?;
     let time = running(bins, |bin| bin.sum);
     let curve = |shares: &[f64]| -> String {
         let start = std::iter::once((axis.at(bins[0].from), 0.0));
-        let points: Vec<(f64, f64)> = start.chain(bins.iter().zip(shares).map(|(bin, share)| (axis.at(bin.to), *share))).collect();
+        let points: Vec<(f64, f64)> =
+            start.chain(bins.iter().zip(shares).map(|(bin, share)| (axis.at(bin.to), *share))).collect();
         chart::line(&points)
     };
     let plot = html! {
@@ -152,7 +177,12 @@ fn shares(values: &Distribution) -> Option<Markup> {
         named_rows: false,
     });
     let table = share_table(bins, &attempts, time.as_deref());
-    let figure = chart::figure("Up to which duration most attempts, and most of the time, lie", &keys, &drawing, &table);
+    let figure = chart::figure(
+        "Up to which duration most attempts, and most of the time, lie",
+        &keys,
+        &drawing,
+        &table,
+    );
     Some(html! { @if !description.is_empty() { p { (description) } } (figure) })
 }
 
@@ -172,7 +202,11 @@ fn half_time(bins: &[Bin], attempts: &[f64], time: &[f64]) -> Option<String> {
     let number = time.iter().rposition(|share| *share <= 0.5)?;
     let (longer, share) = (1.0 - attempts[number], 1.0 - time[number]);
     let above = Unit::Seconds.show(bins[number].to);
-    Some(format!("Attempts longer than {above} are {} of all, and take {} of the time.", units::percent(longer), units::percent(share)))
+    Some(format!(
+        "Attempts longer than {above} are {} of all, and take {} of the time.",
+        units::percent(longer),
+        units::percent(share)
+    ))
 }
 
 fn share_table(bins: &[Bin], attempts: &[f64], time: Option<&[f64]>) -> Markup {

@@ -13,6 +13,8 @@ use crate::units;
 
 /// Groups that are unfolded from the start.
 const UNFOLDED: usize = 3;
+/// Groups that have a line of their own from the start.
+const LISTED: usize = 12;
 /// Most hosts in the table of groups by hosts.
 const HOSTS: usize = 12;
 
@@ -34,7 +36,13 @@ pub fn section(findings: &Findings) -> Option<Section> {
                 " The " (listed) " largest of " (units::counted(failures.group_count as i64, "group")) "."
             }
         }
-        @for (number, failure) in failures.groups.iter().enumerate() { (group(number + 1, failure)) }
+        @for (number, failure) in failures.groups.iter().enumerate().take(LISTED) { (group(number + 1, failure)) }
+        @if listed > LISTED {
+            details {
+                summary { (listed - LISTED) " smaller groups" }
+                @for (number, failure) in failures.groups.iter().enumerate().skip(LISTED) { (group(number + 1, failure)) }
+            }
+        }
         @if let Some(by_host) = by_host(failures) { (by_host) }
         (by_code(failures))
     };
@@ -61,7 +69,7 @@ fn facts(failure: &FailureGroup) -> Markup {
         @if let Some(remedy) = &failure.remedy { p.remedy { strong { "What to do: " } (words::line(remedy)) } }
         ul {
             li {
-                (units::counted(failure.task_count, "task")) " failed for good by it; it cost " (units::core_time(failure.core_s))
+                (units::counted(failure.task_count, "task")) " failed for good; " (units::core_time(failure.core_s)) " lost"
                 @if let (Some(first), Some(last)) = (failure.first_at, failure.last_at) {
                     @if first == last { ", at " (first.for_people()) }
                     @else { ", from " (first.for_people()) " to " (last.for_people()) }
@@ -93,7 +101,7 @@ fn facts(failure: &FailureGroup) -> Markup {
 fn example(failure: &FailureGroup) -> Markup {
     let task = &failure.example;
     html! {
-        p {
+        div {
             "For instance task " code { (words::task_name(task)) }
             @if let Some(host) = &task.host { " on " (words::line(host)) }
             @if let Some(wall_s) = task.wall_s { ", after " (units::duration(wall_s)) }
@@ -171,7 +179,14 @@ fn by_code(failures: &FailureFindings) -> Markup {
     }
     let mut codes: Vec<_> = codes.into_iter().collect();
     codes.sort_by_key(|(_, row)| -row.1);
-    let columns = [text("outcome"), text("code"), text("what it means"), figures("attempts"), figures("tasks"), figures("core time")];
+    let columns = [
+        text("outcome"),
+        text("code"),
+        text("what it means"),
+        figures("attempts"),
+        figures("tasks"),
+        figures("core time"),
+    ];
     let rows = html! { @for ((outcome, exit_code, signal), (meaning, attempts, tasks, core_s)) in codes {
         tr {
             td { (words::outcome_mark(outcome)) }

@@ -65,7 +65,7 @@ fn group_table(groups: &[Group], axis: Option<&LogAxis>) -> Markup {
                 tbody { @for group in groups {
                     @let () = so_far += group.core_fraction;
                     tr {
-                        td { (words::folded(&group.name)) }
+                        td.name { (words::folded(&group.name)) }
                         (table::count(group.attempt_count))
                         (table::count(group.failed_count))
                         (table::figure(group.core_s, &units::core_time(group.core_s)))
@@ -84,8 +84,12 @@ fn group_table(groups: &[Group], axis: Option<&LogAxis>) -> Markup {
 
 /// Memory by group; none where it was not measured.
 pub fn memory(groups: &[Group], asked: Option<i64>) -> Option<Markup> {
-    let measured: Vec<&Group> = groups.iter().filter(|group| !group.memory_bytes.quantiles.is_empty()).collect();
-    let ends = measured.iter().flat_map(|group| extremes(&group.memory_bytes)).chain(asked.map(|asked| asked as f64));
+    let measured: Vec<&Group> =
+        groups.iter().filter(|group| !group.memory_bytes.quantiles.is_empty()).collect();
+    let ends = measured
+        .iter()
+        .flat_map(|group| extremes(&group.memory_bytes))
+        .chain(asked.map(|asked| asked as f64));
     let axis = LogAxis::over(ends, Unit::Bytes).filter(|_| measured.len() > 1)?;
     Some(html! {
         h3 { "By group" }
@@ -102,7 +106,7 @@ pub fn memory(groups: &[Group], asked: Option<i64>) -> Option<Markup> {
                     th.boxes scope="col" data-still { "largest memory of attempts" (ruler(&axis)) }
                 } }
                 tbody { @for group in measured { tr {
-                    td { (words::folded(&group.name)) }
+                    td.name { (words::folded(&group.name)) }
                     (table::count(group.attempt_count))
                     (quantile_cell(&group.memory_bytes, 0.5, Unit::Bytes))
                     (quantile_cell(&group.memory_bytes, 0.95, Unit::Bytes))
@@ -119,7 +123,11 @@ fn extremes(values: &Distribution) -> impl Iterator<Item = f64> {
 }
 
 fn quantile(values: &Distribution, fraction: f64) -> Option<f64> {
-    values.quantiles.iter().find(|quantile| (quantile.fraction - fraction).abs() < 1e-9).map(|quantile| quantile.value)
+    values
+        .quantiles
+        .iter()
+        .find(|quantile| (quantile.fraction - fraction).abs() < 1e-9)
+        .map(|quantile| quantile.value)
 }
 
 fn quantile_cell(values: &Distribution, fraction: f64, unit: Unit) -> Markup {

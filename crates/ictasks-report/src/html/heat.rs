@@ -16,7 +16,8 @@ pub fn data_uri(rows: &[&[u8]]) -> Option<String> {
         pixels.resize(pixels.len() + width - row.len(), 0);
     }
     let mut file = Vec::new();
-    let mut encoder = png::Encoder::new(&mut file, u32::try_from(width).ok()?, u32::try_from(rows.len()).ok()?);
+    let mut encoder =
+        png::Encoder::new(&mut file, u32::try_from(width).ok()?, u32::try_from(rows.len()).ok()?);
     encoder.set_color(png::ColorType::Indexed);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_palette(HUE.repeat(256));

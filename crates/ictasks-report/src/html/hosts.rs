@@ -43,7 +43,8 @@ pub fn section(findings: &Findings) -> Option<Section> {
 }
 
 fn columns(shown: &Shown) -> Vec<Column> {
-    let mut columns = vec![text("host"), figures("cores"), figures("attempts"), figures("failed"), figures("share failed")];
+    let mut columns =
+        vec![text("host"), figures("cores"), figures("attempts"), figures("failed"), figures("share failed")];
     let optional = [
         (shown.lost, figures("lost with it")),
         (shown.slowness, figures("duration by that elsewhere")),

@@ -91,7 +91,8 @@ fn meter(share: f64) -> Option<Markup> {
 }
 
 fn tasks(findings: &Findings) -> Option<Card> {
-    let succeeded = findings.outcomes.iter().find(|row| row.outcome == "succeeded").map_or(0, |row| row.task_count);
+    let succeeded =
+        findings.outcomes.iter().find(|row| row.outcome == "succeeded").map_or(0, |row| row.task_count);
     let mut notes = Vec::new();
     if findings.failures.task_count > 0 {
         notes.push(format!("{} failed", units::count(findings.failures.task_count)));
@@ -112,7 +113,9 @@ fn tasks(findings: &Findings) -> Option<Card> {
 
 fn makespan(findings: &Findings) -> Option<Card> {
     let time = &findings.time;
-    let note = time.lower_bound_s.map(|bound| format!("{} at best with these tasks and cores", units::duration(bound)));
+    let note = time
+        .lower_bound_s
+        .map(|bound| format!("{} at best with these tasks and cores", units::duration(bound)));
     (time.makespan_s > 0.0).then(|| Card {
         label: "from begin to end",
         figure: units::duration(time.makespan_s),
@@ -136,7 +139,11 @@ fn occupied(findings: &Findings) -> Option<Card> {
     cores.occupancy_fraction.map(|share| Card {
         label: "of the cores held by tasks",
         figure: units::percent(share),
-        note: format!("{}, {}", units::counted(cores.core_count, "core"), units::counted(cores.worker_count, "worker")),
+        note: format!(
+            "{}, {}",
+            units::counted(cores.core_count, "core"),
+            units::counted(cores.worker_count, "worker")
+        ),
         meter: meter(share),
     })
 }
@@ -165,7 +172,10 @@ fn memory(findings: &Findings) -> Option<Card> {
         label: "largest memory of a task",
         figure: super::axis::Unit::Bytes.show(largest),
         note,
-        meter: memory.requested_bytes.filter(|&asked| asked > 0).and_then(|asked| meter(largest / asked as f64)),
+        meter: memory
+            .requested_bytes
+            .filter(|&asked| asked > 0)
+            .and_then(|asked| meter(largest / asked as f64)),
     })
 }
 
@@ -181,7 +191,8 @@ fn gpu(findings: &Findings) -> Option<Card> {
 
 fn lost(findings: &Findings) -> Option<Card> {
     let failures = &findings.failures;
-    let ways = if failures.group_count == 1 { "1 way".to_owned() } else { format!("{} ways", failures.group_count) };
+    let ways =
+        if failures.group_count == 1 { "1 way".to_owned() } else { format!("{} ways", failures.group_count) };
     (failures.attempt_count > 0).then(|| Card {
         label: "core time lost in failures",
         figure: units::core_time(failures.core_s),
@@ -223,23 +234,23 @@ pub fn outcomes(findings: &Findings) -> Option<Section> {
     let tasks = findings.outcomes.iter().map(|row| row.task_count).sum::<i64>().max(1) as f64;
     let columns = [
         text("outcome"),
-        text("what it means"),
         figures("tasks"),
-        figures("share of tasks"),
+        figures("share"),
         text(""),
         figures("attempts"),
         figures("core time"),
+        text("what it means"),
     ];
     let rows = html! { @for row in &findings.outcomes {
         @let share = row.task_count as f64 / tasks;
         tr {
             td { (words::outcome_mark(&row.outcome)) }
-            td.prose { (words::outcome_meaning(&row.outcome)) }
             (table::count(row.task_count))
             (table::figure(share, &units::percent(share)))
             td.drawn { (table::bar(0.0, share, Kind::of(&row.outcome).class())) }
             (table::count(row.attempt_count))
             (table::figure(row.core_s, &units::core_time(row.core_s)))
+            td.prose { (words::outcome_meaning(&row.outcome)) }
         }
     } };
     let body = html! {

@@ -8,7 +8,7 @@
     for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
     return element;
   };
-  const FILTER_FROM = 8;
+  const FILTER_FROM = 10;
 
   // Tables. A cell sorts by its data-v, else by its text; what is unknown comes last.
   const worth = cell => {
@@ -157,10 +157,9 @@
     button("Earlier", () => move(1, -.5));
     button("Later", () => move(1, .5));
     button("Whole run", () => show(0, 1));
-    tools.append(make("span", "or drag across the chart", { class: "soft" }));
-    const readout = make("p", "", { class: "readout" });
+    const readout = make("span", "Drag across the chart to zoom; point at it to read it.", { class: "readout" });
+    tools.append(readout);
     figure.querySelector(".canvas").before(tools);
-    figure.querySelector("details.numbers").before(readout);
     const span = Number(figure.dataset.span);
     for (const chart of all("svg.chart", figure)) {
       let start = null, area = null;

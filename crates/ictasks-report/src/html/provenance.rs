@@ -35,7 +35,8 @@ fn provenance(run: &RunFacts, named: bool) -> Markup {
 }
 
 fn one_session(session: &SessionFacts, named: bool) -> Markup {
-    let command: Vec<String> = session.arguments.iter().take(200).map(|argument| words::line(argument)).collect();
+    let command: Vec<String> =
+        session.arguments.iter().take(200).map(|argument| words::line(argument)).collect();
     html! {
         @if named { h4 { "Session " (session.session) } }
         dl.lines {
@@ -88,7 +89,8 @@ pub fn lacks(findings: &Findings) -> Option<Section> {
         (findings.io == crate::findings::IoFindings::default(), "input and output"),
         (findings.more_cores.is_none(), "what more cores would give"),
     ];
-    let missing: Vec<&str> = missing.into_iter().filter(|(missing, _)| *missing && attempts).map(|(_, name)| name).collect();
+    let missing: Vec<&str> =
+        missing.into_iter().filter(|(missing, _)| *missing && attempts).map(|(_, name)| name).collect();
     if findings.lacks.is_empty() && missing.is_empty() && attempts {
         return None;
     }

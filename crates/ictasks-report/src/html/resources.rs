@@ -11,6 +11,9 @@ use super::time::facts;
 use crate::findings::{Findings, MemoryFindings};
 use crate::units;
 
+/// Smaller reads and writes cost more than they carry.
+const SMALL_CALL_BYTES: f64 = 65_536.0;
+
 /// Memory asked for and used.
 pub fn memory(findings: &Findings) -> Option<Section> {
     let memory = &findings.memory;
@@ -25,9 +28,7 @@ pub fn memory(findings: &Findings) -> Option<Section> {
         (facts(&memory_facts(memory)))
         @if !memory.out_of_memory.is_empty() { (out_of_memory(memory)) }
         @if measured {
-            (distribution::quantiles("Largest memory of attempts", &memory.peaks, Unit::Bytes, "memory"))
-            @if let Some(histogram) =
-                distribution::histogram("memory", "Largest memory of attempts", &memory.peaks, Unit::Bytes, &marks) { (histogram) }
+            (distribution::whole("memory", "Largest memory of attempts", "memory", &memory.peaks, Unit::Bytes, &marks))
         }
         @if let Some(by_group) = groups::memory(&findings.groups, memory.requested_bytes) { (by_group) }
     };
@@ -41,10 +42,18 @@ fn memory_facts(memory: &MemoryFindings) -> Vec<(String, &'static str, &'static 
     };
     bytes(memory.requested_bytes, "Asked for", "a task");
     bytes(memory.advised_bytes, "Enough for all", "the largest that an attempt had, and a fifth more");
-    bytes(memory.advised_p95_bytes, "Enough for 19 in 20", "two sizes would do: this one, and the one above for the rest");
+    bytes(
+        memory.advised_p95_bytes,
+        "Enough for 19 in 20",
+        "two sizes would do: this one, and the one above for the rest",
+    );
     bytes(memory.node_bytes, "Memory of a host", "of the smallest one");
     if let Some(share) = memory.host_peak_fraction {
-        list.push((units::percent(share), "Hosts at most full to", "largest memory sampled on a host, of what it has"));
+        list.push((
+            units::percent(share),
+            "Hosts at most full to",
+            "largest memory sampled on a host, of what it has",
+        ));
     }
     list
 }
@@ -52,7 +61,9 @@ fn memory_facts(memory: &MemoryFindings) -> Vec<(String, &'static str, &'static 
 fn out_of_memory(memory: &MemoryFindings) -> Markup {
     let words = |evidence: &str| match evidence {
         "certain" => "certain: the kernel, Slurm or the farm ended them for it".to_owned(),
-        "probable" => "probable: killed by a signal that the farm did not send, with memory near the limit".to_owned(),
+        "probable" => {
+            "probable: killed by a signal that the farm did not send, with memory near the limit".to_owned()
+        }
         "allocation" => "by their own words: an allocation failed".to_owned(),
         other => super::words::line(other),
     };
@@ -71,18 +82,24 @@ pub fn gpu(findings: &Findings) -> Option<Section> {
         (units::duration(gpu.held_gpu_s), "Held", "by attempts, all GPUs together"),
     ];
     if let Some(share) = gpu.busy_fraction {
-        list.push((units::percent(share), "Computing while held", "share of that time in which the GPU had work"));
+        list.push((
+            units::percent(share),
+            "Computing while held",
+            "share of that time in which the GPU had work",
+        ));
     }
     if let Some(energy) = gpu.energy_j {
-        list.push((format!("{} kWh", units::significant(energy / 3.6e6)), "Energy", "of the GPUs, while attempts held them"));
+        list.push((
+            format!("{} kWh", units::significant(energy / 3.6e6)),
+            "Energy",
+            "of the GPUs, while attempts held them",
+        ));
     }
     let measured = gpu.memory.count > 0 && !gpu.memory.quantiles.is_empty();
     let body = html! {
         (facts(&list))
         @if measured {
-            (distribution::quantiles("Largest GPU memory of attempts", &gpu.memory, Unit::Bytes, "GPU memory"))
-            @if let Some(histogram) =
-                distribution::histogram("gpu-memory", "Largest GPU memory of attempts", &gpu.memory, Unit::Bytes, &[]) { (histogram) }
+            (distribution::whole("gpu-memory", "Largest GPU memory of attempts", "GPU memory", &gpu.memory, Unit::Bytes, &[]))
         }
     };
     Some(Section { id: "gpu", title: "GPUs", body })
@@ -91,11 +108,19 @@ pub fn gpu(findings: &Findings) -> Option<Section> {
 /// Input and output.
 pub fn io(findings: &Findings) -> Option<Section> {
     let io = &findings.io;
-    let columns = [text("input and output of all attempts"), figures("bytes"), figures("calls"), figures("bytes a call")];
+    let columns = [
+        text("input and output of all attempts"),
+        figures("bytes"),
+        figures("calls"),
+        figures("bytes a call"),
+    ];
     let mut rows = Vec::new();
+    let mut small = false;
     let mut row = |name: &str, bytes: Option<i64>, calls: Option<i64>| {
         if bytes.is_some() || calls.is_some() {
-            let each = bytes.zip(calls.filter(|&calls| calls > 0)).map(|(bytes, calls)| bytes as f64 / calls as f64);
+            let each =
+                bytes.zip(calls.filter(|&calls| calls > 0)).map(|(bytes, calls)| bytes as f64 / calls as f64);
+            small |= each.is_some_and(|each| each < SMALL_CALL_BYTES);
             rows.push(html! { tr {
                 td { (name) }
                 (table::figure_or_none(bytes.map(|bytes| bytes as f64), |bytes| Unit::Bytes.show(bytes)))
@@ -113,7 +138,9 @@ pub fn io(findings: &Findings) -> Option<Section> {
         return None;
     }
     let body = html! {
-        p { "Far below 64 KiB a call, larger reads and writes would be faster, above all on a parallel file system." }
+        @if small {
+            p { "Calls of less than 64 KiB on average: fewer and larger ones are faster, above all on a parallel file system." }
+        }
         (table::table("Input and output", &columns, &html! { @for row in rows { (row) } }))
     };
     Some(Section { id: "io", title: "Input and output", body })

@@ -136,7 +136,10 @@ pub fn findings(size: Size) -> Findings {
         straggler_count: 3,
         more_cores: Some(more_cores()),
         advice: advice(),
-        lacks: vec!["2 attempts were too short to be sampled: their memory is that of the largest process.".to_owned()],
+        lacks: vec![
+            "2 attempts were too short to be sampled: their memory is that of the largest process."
+                .to_owned(),
+        ],
         ..Findings::default()
     }
 }
@@ -161,7 +164,11 @@ pub fn hostile() -> Findings {
         group.rerun.clone_from(&text);
         group.remedy = Some(text.clone());
         group.hosts[0].value.clone_from(&text);
-        group.over_represented.push(OverRepresented { column: text.clone(), value: text.clone(), ..OverRepresented::default() });
+        group.over_represented.push(OverRepresented {
+            column: text.clone(),
+            value: text.clone(),
+            ..OverRepresented::default()
+        });
     }
     for note in &mut findings.advice {
         note.title.clone_from(&text);
@@ -199,7 +206,9 @@ fn run(size: Size) -> RunFacts {
         session: number,
         began_at: Moment(BEGIN + i64::from(number) * 9_000_000_000),
         ended_at: Moment(BEGIN + i64::from(number + 1) * 8_000_000_000),
-        how_it_ended: Some(if number == 0 { "time limit of the job" } else { "every task had its turn" }.to_owned()),
+        how_it_ended: Some(
+            if number == 0 { "time limit of the job" } else { "every task had its turn" }.to_owned(),
+        ),
         arguments: ["ictasks", "taskfarm", "--config", "sweep.yaml", "--resume"].map(str::to_owned).to_vec(),
         submit_dir: "/home/ada/sweep".to_owned(),
         core_count: 64 * size.hosts as i64,
@@ -287,7 +296,8 @@ fn cores() -> CoreFindings {
 }
 
 fn memory(size: Size) -> MemoryFindings {
-    let row = |evidence: &str, attempt_count: i64| OutOfMemory { evidence: evidence.to_owned(), attempt_count };
+    let row =
+        |evidence: &str, attempt_count: i64| OutOfMemory { evidence: evidence.to_owned(), attempt_count };
     MemoryFindings {
         peaks: distribution(size.tasks, 4e7, 3e9),
         requested_bytes: Some(16 << 30),
@@ -339,11 +349,22 @@ fn workers(size: Size, dice: &mut Dice) -> WorkerFindings {
         } else {
             format!("{}/0 – {}/7", host_name(row * 15), host_name(row * 15 + 14))
         };
-        let busy = |step: usize, share: f64| if (step as f64) < end { 255 - (60.0 * share) as u8 } else { 20 };
+        let busy =
+            |step: usize, share: f64| if (step as f64) < end { 255 - (60.0 * share) as u8 } else { 20 };
         let busy_by_step = (0..steps).map(|step| busy(step, dice.next())).collect();
         rows.push(WorkerRow { name, worker_count: if size.bars_are_all { 1 } else { 120 }, busy_by_step });
     }
-    let outcomes = ["succeeded", "succeeded", "succeeded", "succeeded", "succeeded", "succeeded", "failed", "timed_out", "node_lost"];
+    let outcomes = [
+        "succeeded",
+        "succeeded",
+        "succeeded",
+        "succeeded",
+        "succeeded",
+        "succeeded",
+        "failed",
+        "timed_out",
+        "node_lost",
+    ];
     let each = size.bars.div_ceil(size.rows);
     let mut bars = Vec::new();
     for number in 0..size.bars {
@@ -358,7 +379,13 @@ fn workers(size: Size, dice: &mut Dice) -> WorkerFindings {
             task_id: format!("mesh-{number}"),
         });
     }
-    WorkerFindings { span_s, busy: distribution(size.rows as i64, 7_000.0, 12_000.0), rows, bars, bars_are_all: size.bars_are_all }
+    WorkerFindings {
+        span_s,
+        busy: distribution(size.rows as i64, 7_000.0, 12_000.0),
+        rows,
+        bars,
+        bars_are_all: size.bars_are_all,
+    }
 }
 
 fn groups(size: Size, dice: &mut Dice) -> Vec<Group> {
@@ -402,7 +429,16 @@ fn host_findings(size: Size, dice: &mut Dice) -> Vec<HostFindings> {
 }
 
 fn task_lines(size: Size, dice: &mut Dice) -> Vec<TaskLine> {
-    let outcomes = ["succeeded", "failed", "succeeded", "timed_out", "out_of_memory", "signaled", "spawn_failed", "node_lost"];
+    let outcomes = [
+        "succeeded",
+        "failed",
+        "succeeded",
+        "timed_out",
+        "out_of_memory",
+        "signaled",
+        "spawn_failed",
+        "node_lost",
+    ];
     (0..size.lines)
         .map(|number| {
             let outcome = outcomes[number % outcomes.len()];
@@ -429,7 +465,13 @@ fn task_lines(size: Size, dice: &mut Dice) -> Vec<TaskLine> {
 
 fn failures(size: Size, lines: &[TaskLine], dice: &mut Dice) -> FailureFindings {
     let kinds = [
-        ("failed", Some(3), None, "exit code 3", "ValueError: residual diverged at step <n>: nan in cell <n>"),
+        (
+            "failed",
+            Some(3),
+            None,
+            "exit code 3",
+            "ValueError: residual diverged at step <n>: nan in cell <n>",
+        ),
         ("spawn_failed", None, None, "its program could not be started", "no such file: <path>/mesh-refine"),
         ("signaled", None, Some(11), "signal 11: segmentation fault", ""),
         ("timed_out", None, None, "ended at its time limit", "step <n> of <n>"),
@@ -438,7 +480,8 @@ fn failures(size: Size, lines: &[TaskLine], dice: &mut Dice) -> FailureFindings 
     let group = |number: usize, chance: f64| {
         let (outcome, exit_code, signal, meaning, template) = kinds[number % kinds.len()];
         let attempts = (size.tasks / 40 / (number as i64 + 1)).max(1);
-        let host = |host: usize| ValueCount { value: host_name(host), count: (attempts / (host as i64 + 2)).max(1) };
+        let host =
+            |host: usize| ValueCount { value: host_name(host), count: (attempts / (host as i64 + 2)).max(1) };
         FailureGroup {
             outcome: outcome.to_owned(),
             exit_code,
@@ -504,7 +547,17 @@ fn advice() -> Vec<Advice> {
             Some("sort -k2 -nr tasks.dat > longest-first.dat"),
             190_000.0,
         ),
-        note("Ask for 4 GiB of memory a task instead of 16 GiB", "No task had more than 2.8 GiB.", Some("#SBATCH --mem-per-cpu=4G"), 0.0),
-        note("Keep host c017 out", "Its tasks took 1.83 times as long as the same tasks elsewhere.", Some("#SBATCH --exclude=c017"), 52_000.0),
+        note(
+            "Ask for 4 GiB of memory a task instead of 16 GiB",
+            "No task had more than 2.8 GiB.",
+            Some("#SBATCH --mem-per-cpu=4G"),
+            0.0,
+        ),
+        note(
+            "Keep host c017 out",
+            "Its tasks took 1.83 times as long as the same tasks elsewhere.",
+            Some("#SBATCH --exclude=c017"),
+            52_000.0,
+        ),
     ]
 }

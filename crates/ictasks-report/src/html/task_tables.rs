@@ -13,7 +13,11 @@ pub fn section(findings: &Findings) -> Option<Section> {
     let tables = [
         ("The slowest attempts", None, &findings.slowest),
         ("Failed tasks", Some("The latest first."), &findings.failed),
-        ("Tasks with more than one attempt", Some("Their last attempt; most attempts first."), &findings.retried),
+        (
+            "Tasks with more than one attempt",
+            Some("Their last attempt; most attempts first."),
+            &findings.retried,
+        ),
         (
             "Stragglers",
             Some("Attempts that took at least three times the median of their group of 20 or more."),

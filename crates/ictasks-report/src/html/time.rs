@@ -49,13 +49,21 @@ fn time_facts(time: &TimeFindings) -> Vec<Fact> {
         "Best possible end",
         "no order of these tasks on these cores ends sooner: the longest task, or all work spread evenly",
     );
-    fact(time.longest_first_s, "Longest tasks first", "the end if the tasks had been started in this order (replayed)");
+    fact(
+        time.longest_first_s,
+        "Longest tasks first",
+        "the end if the tasks had been started in this order (replayed)",
+    );
     fact(
         time.list_scheduling_bound_s,
         "Worst end without pauses",
         "whatever the order: later than that, something other than the order held the run up",
     );
-    fact(time.tail_s, "The tail", "from the start of the last task to the end: workers run out of tasks one by one");
+    fact(
+        time.tail_s,
+        "The tail",
+        "from the start of the last task to the end: workers run out of tasks one by one",
+    );
     fact(time.wait_median_s, "Typical wait of a task", "median, from when it could run to its start");
     fact(
         time.dispatch_gap_median_s,
@@ -69,7 +77,11 @@ fn time_facts(time: &TimeFindings) -> Vec<Fact> {
     };
     core_fact(time.tail_idle_core_s.unwrap_or(0.0), "Idle in the tail", "core time that stood idle in it");
     core_fact(time.dispatch_gap_core_s, "In gaps", "core time that passed in the gaps between tasks");
-    core_fact(time.starved_core_s, "Without a task", "core time in which workers waited because no task was ready");
+    core_fact(
+        time.starved_core_s,
+        "Without a task",
+        "core time in which workers waited because no task was ready",
+    );
     facts
 }
 
@@ -91,14 +103,15 @@ pub fn concurrency(findings: &Findings) -> Option<Section> {
             "White space below the line is cores without a task. "
             @if waiting { "While tasks wait, there should be none; once none wait, only more tasks could fill it." }
         }
-        (chart::time_figure(span_s, "Cores over time", &keys, &charts, &numbers(concurrency)))
+        (chart::time_figure(span_s, "Cores", &keys, &charts, &numbers(concurrency)))
     };
     Some(Section { id: "concurrency", title: "Cores over time", body })
 }
 
 fn sessions(concurrency: &Concurrency, span_s: f64) -> Vec<Note> {
     let starts = concurrency.session_starts_s.iter().enumerate().skip(1);
-    let note = |(number, &at_s): (usize, &f64)| Note { at: at_s / span_s, label: format!("session {number}") };
+    let note =
+        |(number, &at_s): (usize, &f64)| Note { at: at_s / span_s, label: format!("session {number}") };
     starts.map(note).take(12).collect()
 }
 
@@ -167,5 +180,10 @@ fn numbers(concurrency: &Concurrency) -> Markup {
             td { (at(&concurrency.queued, number)) }
         }
     } };
-    table::table_with_id(Some("concurrency-numbers"), "Cores and waiting tasks by step of time", &columns, &rows)
+    table::table_with_id(
+        Some("concurrency-numbers"),
+        "Cores and waiting tasks by step of time",
+        &columns,
+        &rows,
+    )
 }

@@ -13,7 +13,9 @@ const LINE_LIMIT: usize = 600;
 /// Longest block of output that is shown, in characters.
 const BLOCK_LIMIT: usize = 6_000;
 /// A longer command is folded.
-const FOLD_ABOVE: usize = 90;
+const FOLD_ABOVE: usize = 60;
+/// Longest id that is shown whole.
+pub const ID_LIMIT: usize = 60;
 
 /// One line of a task's text.
 pub fn line(text: &str) -> String {
@@ -116,17 +118,6 @@ impl Kind {
             Self::Open => "○",
         }
     }
-
-    /// In words, for legends.
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::TimedOut => "timed out",
-            Self::Lost => "cancelled or lost",
-            Self::Open => "running",
-        }
-    }
 }
 
 /// `timed_out` as `timed out`.
@@ -170,7 +161,7 @@ pub fn code(task: &TaskLine) -> Option<String> {
 pub fn task_name(task: &TaskLine) -> Markup {
     html! {
         @if let Some(run) = &task.run { (line(run)) " · " }
-        (line(&task.task_id))
-        @if task.attempt > 1 { span.soft { " attempt " (task.attempt) } }
+        (narrow(&task.task_id, ID_LIMIT))
+        @if task.attempt > 1 { " " span.soft { "attempt " (task.attempt) } }
     }
 }

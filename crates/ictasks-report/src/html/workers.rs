@@ -36,7 +36,8 @@ pub fn section(findings: &Findings) -> Option<Section> {
     if workers.rows.is_empty() || workers.span_s <= 0.0 {
         return None;
     }
-    let kinds: BTreeSet<Kind> = workers.bars.iter().filter(|bar| shown(workers, bar)).map(|bar| Kind::of(&bar.outcome)).collect();
+    let kinds: BTreeSet<Kind> =
+        workers.bars.iter().filter(|bar| shown(workers, bar)).map(|bar| Kind::of(&bar.outcome)).collect();
     let mut keys: Vec<Key<'_>> = kinds.iter().map(|kind| (kind.class(), key_words(*kind))).collect();
     if !workers.bars_are_all {
         keys.insert(0, ("heat", "share of the time in which workers were busy: full colour is all of it"));
@@ -44,7 +45,7 @@ pub fn section(findings: &Findings) -> Option<Section> {
     let drawing = drawing(workers);
     let body = html! {
         p { (introduction(workers)) }
-        (chart::time_figure(workers.span_s, "Workers over time", &keys, &drawing, &numbers(workers)))
+        (chart::time_figure(workers.span_s, "", &keys, &drawing, &numbers(workers)))
         @if let Some(share) = findings.cores.load_balance_fraction {
             p {
                 "The mean worker was busy for " strong { (units::percent(share)) } " of the time of the busiest one"
@@ -77,7 +78,8 @@ const fn key_words(kind: Kind) -> &'static str {
 
 /// On a heat map only what went wrong has a bar.
 fn shown(workers: &WorkerFindings, bar: &WorkerBar) -> bool {
-    bar.row < workers.rows.len() && (workers.bars_are_all || matches!(Kind::of(&bar.outcome), Kind::Failed | Kind::TimedOut))
+    bar.row < workers.rows.len()
+        && (workers.bars_are_all || matches!(Kind::of(&bar.outcome), Kind::Failed | Kind::TimedOut))
 }
 
 fn drawing(workers: &WorkerFindings) -> Markup {
@@ -120,7 +122,8 @@ fn drawing(workers: &WorkerFindings) -> Markup {
 fn names(rows: &[WorkerRow]) -> Vec<Tick> {
     let every = rows.len().div_ceil(30).max(1);
     let at = |number: usize| 1.0 - (number as f64 + 0.5) / rows.len() as f64;
-    let tick = |(number, row): (usize, &WorkerRow)| Tick { at: at(number), label: words::narrow(&row.name, 13) };
+    let tick =
+        |(number, row): (usize, &WorkerRow)| Tick { at: at(number), label: words::narrow(&row.name, 13) };
     rows.iter().enumerate().step_by(every).map(tick).collect()
 }
 
@@ -168,7 +171,7 @@ fn numbers(workers: &WorkerFindings) -> Markup {
                 td { (table::number(bar.start_s)) }
                 td { (table::number(bar.end_s)) }
                 td { (words::outcome(&bar.outcome)) }
-                td { (words::narrow(&bar.task_id, 60)) }
+                td { (words::narrow(&bar.task_id, words::ID_LIMIT)) }
             }
         }
     } };
@@ -182,8 +185,11 @@ fn numbers(workers: &WorkerFindings) -> Markup {
 fn busy_table(workers: &WorkerFindings) -> Markup {
     let twelfths = |row: &WorkerRow| -> Vec<String> {
         let steps = &row.busy_by_step;
-        let part = |number: usize| &steps[steps.len() * number / TABLE_COLUMNS..steps.len() * (number + 1) / TABLE_COLUMNS];
-        let mean = |part: &[u8]| part.iter().map(|&busy| f64::from(busy)).sum::<f64>() / 255.0 / part.len() as f64;
+        let part = |number: usize| {
+            &steps[steps.len() * number / TABLE_COLUMNS..steps.len() * (number + 1) / TABLE_COLUMNS]
+        };
+        let mean =
+            |part: &[u8]| part.iter().map(|&busy| f64::from(busy)).sum::<f64>() / 255.0 / part.len() as f64;
         let show = |part: &[u8]| if part.is_empty() { "–".to_owned() } else { units::percent(mean(part)) };
         (0..TABLE_COLUMNS).map(|number| show(part(number))).collect()
     };
