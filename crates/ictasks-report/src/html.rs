@@ -13,6 +13,8 @@ mod chart;
 mod cores;
 mod definitions;
 mod distribution;
+#[cfg(test)]
+mod document;
 mod failures;
 mod groups;
 mod heat;

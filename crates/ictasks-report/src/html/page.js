@@ -69,11 +69,11 @@
     if (at === 0) return "0";
     if (step >= 86400) return `${Math.round(at / 86400)} d`;
     if (step >= 3600) return `${Math.round(at / 3600)} h`;
-    if (step >= 60) return at < 7200 ? `${Math.round(at / 60)} min` : `${Math.floor(at / 3600)}:${two(at % 3600 / 60)} h`;
+    if (step >= 60) return at < 7200 ? `${Math.round(at / 60)} min` : `${Math.floor(at / 3600)} h ${two(at % 3600 / 60)}`;
     if (step >= 1) {
       return at < 120 ? `${Math.round(at)} s`
-        : at < 7200 ? `${Math.floor(at / 60)}:${two(at % 60)} min`
-        : `${Math.floor(at / 3600)}:${two(at % 3600 / 60)}:${two(at % 60)} h`;
+        : at < 7200 ? `${Math.floor(at / 60)} min ${two(at % 60)} s`
+        : `${Math.floor(at / 3600)} h ${two(at % 3600 / 60)} min ${two(at % 60)} s`;
     }
     return at < 1 ? `${Number((at * 1e3).toPrecision(4))} ms` : `${Number(at.toFixed(3))} s`;
   };
@@ -201,5 +201,5 @@
   }
 
   // On paper nothing can be unfolded.
-  addEventListener("beforeprint", () => all("details:not(.numbers)").forEach(details => { details.open = true; }));
+  addEventListener("beforeprint", () => all("details:not(.numbers, .long)").forEach(details => { details.open = true; }));
 })();

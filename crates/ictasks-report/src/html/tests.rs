@@ -3,53 +3,44 @@
 use std::collections::HashSet;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use scraper::{ElementRef, Html, Selector};
 use sha2::{Digest as _, Sha256};
 
+use super::document::{Document, Element};
 use super::{SCRIPT, html, sample};
 use crate::findings::{Findings, IoFindings, MemoryFindings};
 
-fn page(findings: &Findings) -> Html {
-    Html::parse_document(&html(findings))
+fn page(findings: &Findings) -> Document {
+    Document::parse(&html(findings))
 }
 
-fn all<'a>(page: &'a Html, selector: &str) -> Vec<ElementRef<'a>> {
-    page.select(&Selector::parse(selector).unwrap()).collect()
-}
-
-fn text(element: ElementRef<'_>) -> String {
-    element.text().collect()
-}
-
-fn section_ids(findings: &Findings) -> Vec<String> {
-    all(&page(findings), "main > section")
-        .iter()
-        .filter_map(|section| section.attr("id"))
-        .map(str::to_owned)
-        .collect()
-}
-
-fn pages() -> [Findings; 4] {
-    [
+fn pages() -> [Document; 4] {
+    let findings = [
         sample::findings(sample::ORDINARY),
         sample::findings(sample::LARGEST),
         sample::hostile(),
         Findings::default(),
-    ]
+    ];
+    findings.map(|findings| page(&findings))
+}
+
+fn section_ids(findings: &Findings) -> Vec<String> {
+    page(findings).named("section").filter_map(|section| section.attribute("id")).map(str::to_owned).collect()
 }
 
 #[test]
 fn a_browser_has_nothing_to_mend() {
-    for findings in pages() {
-        let page = page(&findings);
-        assert_eq!(page.errors, Vec::<String>::new());
-        let ids: Vec<&str> =
-            all(&page, "[id]").into_iter().filter_map(|element| element.attr("id")).collect();
+    let blocks =
+        ["p", "div", "details", "ul", "ol", "dl", "pre", "table", "figure", "section", "h2", "h3", "h4"];
+    for page in pages() {
+        let ids: Vec<&str> = page.elements.iter().filter_map(|element| element.attribute("id")).collect();
         let different: HashSet<&str> = ids.iter().copied().collect();
         assert_eq!(ids.len(), different.len(), "an id occurs twice: {ids:?}");
-        for link in all(&page, "nav a") {
-            let target = link.attr("href").and_then(|target| target.strip_prefix('#')).unwrap();
+        for link in page.named("a") {
+            let target = link.attribute("href").and_then(|target| target.strip_prefix('#')).unwrap();
             assert!(different.contains(target), "no `{target}`");
+        }
+        for block in page.elements.iter().filter(|element| blocks.contains(&element.name.as_str())) {
+            assert!(!page.lies_in(block, |around| around.name == "p"), "a `p` ends at `{}`", block.name);
         }
     }
 }
@@ -57,11 +48,12 @@ fn a_browser_has_nothing_to_mend() {
 #[test]
 fn the_policy_admits_this_style_and_this_script_alone() {
     let page = page(&sample::hostile());
-    let policy = all(&page, "meta[http-equiv=Content-Security-Policy]")[0].attr("content").unwrap();
-    for (element, directive) in [("style", "style-src"), ("script", "script-src")] {
-        let found = all(&page, element);
-        assert_eq!(found.len(), 1, "{element}");
-        let hash = STANDARD.encode(Sha256::digest(text(found[0]).as_bytes()));
+    let is_policy = |meta: &&Element| meta.attribute("http-equiv") == Some("Content-Security-Policy");
+    let policy = page.named("meta").find(is_policy).and_then(|meta| meta.attribute("content")).unwrap();
+    for (name, directive) in [("style", "style-src"), ("script", "script-src")] {
+        let found: Vec<&Element> = page.named(name).collect();
+        assert_eq!(found.len(), 1, "{name}");
+        let hash = STANDARD.encode(Sha256::digest(found[0].text.as_bytes()));
         assert!(policy.contains(&format!("{directive} 'sha256-{hash}';")), "{policy}");
     }
     assert!(policy.starts_with("default-src 'none';"));
@@ -70,20 +62,17 @@ fn the_policy_admits_this_style_and_this_script_alone() {
 
 #[test]
 fn nothing_is_loaded_and_nothing_acts() {
-    for findings in pages() {
-        let page = page(&findings);
-        for element in all(&page, "*") {
-            for (name, value) in element.value().attrs() {
-                let inert = !name.starts_with("on")
-                    && !matches!(name, "style" | "src" | "srcset" | "action" | "data");
-                assert!(inert, "{name} of {}", element.value().name());
+    let acting = ["img", "iframe", "object", "embed", "link", "base", "form", "foreignObject"];
+    for page in pages() {
+        for element in &page.elements {
+            assert!(!acting.contains(&element.name.as_str()), "{}", element.name);
+            for (name, value) in &element.attributes {
+                let loads = matches!(name.as_str(), "style" | "src" | "srcset" | "action" | "data");
+                assert!(!loads && !name.starts_with("on"), "{name} of {}", element.name);
                 if name == "href" {
                     assert!(value.starts_with('#') || value.starts_with("data:image/png;base64,"), "{value}");
                 }
             }
-        }
-        for name in ["img", "iframe", "object", "embed", "link", "base", "form", "foreignObject"] {
-            assert!(all(&page, name).is_empty(), "{name}");
         }
     }
 }
@@ -98,8 +87,8 @@ fn hostile_text_is_shown_as_text() {
         .filter(|&character| character != '\n' && crate::harmless::is_unsafe(character))
         .collect();
     assert_eq!(unsafe_characters, []);
-    let page = Html::parse_document(&page);
-    let heading = text(all(&page, "h1")[0]);
+    let page = Document::parse(&page);
+    let heading = &page.named("h1").next().unwrap().text;
     assert_eq!(
         heading,
         r#""'</script><script>alert(1)</script>&amp;<img src=x onerror=alert(2)>\u{202e}\u{0}"#
@@ -138,63 +127,71 @@ fn parts_without_data_are_left_out() {
     let mut nothing_measured = whole;
     nothing_measured.memory = MemoryFindings::default();
     nothing_measured.lacks.clear();
-    let page = page(&nothing_measured);
-    assert!(text(all(&page, "#lacks")[0]).contains("not in the record: memory."));
+    assert!(page(&nothing_measured).id("lacks").text.contains("not in the record: memory."));
 }
 
 #[test]
 fn each_chart_has_a_title_a_description_and_its_numbers() {
-    for findings in [sample::findings(sample::ORDINARY), sample::findings(sample::LARGEST)] {
-        let page = page(&findings);
-        let charts = all(&page, "svg[role=img]");
+    for page in [sample::ORDINARY, sample::LARGEST].map(|size| page(&sample::findings(size))) {
+        let pictures: Vec<&Element> = page.named("svg").filter(|svg| !svg.has_class("plot")).collect();
+        let charts: Vec<&&Element> =
+            pictures.iter().filter(|svg| svg.attribute("role") == Some("img")).collect();
         assert!(charts.len() >= 7, "{}", charts.len());
         for chart in charts {
-            let named = chart.attr("aria-labelledby").unwrap();
-            for id in named.split(' ') {
-                let name = all(&page, &format!("#{id}"));
-                assert!(!text(name[0]).trim().is_empty(), "{id}");
+            for id in chart.attribute("aria-labelledby").unwrap().split(' ') {
+                assert!(!page.id(id).text.trim().is_empty(), "{id}");
             }
         }
-        for figure in all(&page, "figure") {
-            let tables = Selector::parse("details table tbody tr").unwrap();
-            assert!(figure.select(&tables).next().is_some(), "a figure without numbers");
+        for picture in pictures.iter().filter(|svg| svg.attribute("role").is_none()) {
+            assert_eq!(picture.attribute("aria-hidden"), Some("true"));
         }
-        for picture in all(&page, "svg:not([role]):not(.plot)") {
-            assert_eq!(picture.attr("aria-hidden"), Some("true"));
+        let cells = |around: &Element| {
+            let inside = |cell: &&Element| page.lies_in(cell, |element| std::ptr::eq(element, around));
+            (page.named("th").filter(inside).count(), page.named("td").filter(inside).count())
+        };
+        for figure in page.named("figure") {
+            assert!(cells(figure).1 > 0, "a figure without numbers");
         }
-        for table in all(&page, "table") {
-            let heads = Selector::parse("thead th[scope=col], caption").unwrap();
-            assert!(table.select(&heads).count() >= 3, "a table without headings");
+        for table in page.named("table") {
+            let (heads, cells) = cells(table);
+            assert!(heads > 1 && cells >= heads, "a table without headings or rows");
         }
     }
 }
 
 #[test]
 fn attempts_are_bars_or_a_heat_map() {
-    let bars = page(&sample::findings(sample::ORDINARY));
-    assert_eq!(all(&bars, "#workers image").len(), 0);
-    assert_eq!(all(&bars, "#workers path.attempts.succeeded").len(), 1);
-    assert_eq!(all(&bars, "#bars tbody tr").len(), sample::ORDINARY.bars);
-    let heat = page(&sample::findings(sample::LARGEST));
-    assert_eq!(all(&heat, "#workers image").len(), 1);
-    assert_eq!(all(&heat, "#workers path.attempts.succeeded").len(), 0);
-    assert_eq!(all(&heat, "#workers path.attempts.failed").len(), 1);
+    let counts = |size: sample::Size| {
+        let page = page(&sample::findings(size));
+        let paths = |class: &str| page.inside("workers", "path").filter(|path| path.has_class(class)).count();
+        let pictures = page.inside("workers", "image").count();
+        (pictures, paths("succeeded"), paths("failed"), page.inside("bars", "tr").count() - 1)
+    };
+    assert_eq!(counts(sample::ORDINARY), (0, 1, 1, sample::ORDINARY.bars));
+    assert_eq!(counts(sample::LARGEST), (1, 0, 1, sample::LARGEST.bars));
 }
 
 /// What a reader gets without looking at charts: headings, cards and the words between.
-fn outline(page: &Html) -> String {
-    let lines = all(page, "h1, h2, h3, .verdict, .card, .advice p, .facts div").into_iter().map(|element| {
-        let mark = match element.value().name() {
+fn outline(page: &Document) -> String {
+    let told = |element: &&Element| {
+        matches!(element.name.as_str(), "h1" | "h2" | "h3")
+            || element.has_class("verdict")
+            || element.has_class("card")
+            || element.name == "p" && page.lies_in(element, |around| around.has_class("advice"))
+            || element.name == "div" && page.lies_in(element, |around| around.has_class("facts"))
+    };
+    let line = |element: &Element| {
+        let mark = match element.name.as_str() {
             "h1" => "# ",
             "h2" => "## ",
             "h3" => "### ",
             _ => "",
         };
-        let words: Vec<String> =
-            element.text().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect();
+        let words: Vec<&str> =
+            element.pieces.iter().map(|piece| piece.trim()).filter(|piece| !piece.is_empty()).collect();
         format!("{mark}{}", words.join(" | "))
-    });
-    lines.collect::<Vec<_>>().join("\n")
+    };
+    page.elements.iter().filter(told).map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
