@@ -285,12 +285,12 @@ fn cores() -> CoreFindings {
         goodput_fraction: Some(0.865),
         load_balance_fraction: Some(0.71),
         parts: vec![
-            part("useful CPU", 500_000.0),
-            part("useful, waiting", 140_000.0),
+            part("useful: computing", 500_000.0),
+            part("useful: waiting (I/O, sleep)", 140_000.0),
             part("failed", 40_000.0),
             part("timed out", 60_000.0),
             part("idle: tail", 190_000.0),
-            part("idle: other", 70_000.0),
+            part("idle: start, end and other", 70_000.0),
         ],
     }
 }
