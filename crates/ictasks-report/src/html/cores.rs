@@ -93,6 +93,9 @@ fn part_meaning(name: &str) -> &'static str {
             "all tasks that there were ran or waited for a retry; others were still to come"
         }
         "idle: between tasks" => "from the end of one task to the start of the next",
+        "idle: start, end and other" => {
+            "before the first task, after the last, and what nothing else explains"
+        }
         "succeeded, and run again" => "attempts whose result a later attempt made again",
         name => words::outcome_meaning(&name.replace(' ', "_")),
     }

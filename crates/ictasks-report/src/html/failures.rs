@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::Section;
 use super::table::{self, figures, text};
 use super::words;
-use crate::findings::{FailureFindings, FailureGroup, Findings};
+use crate::findings::{FailureFindings, FailureGroup, Findings, ValueCount};
 use crate::harmless;
 use crate::units;
 
@@ -15,6 +15,8 @@ use crate::units;
 const UNFOLDED: usize = 3;
 /// Groups that have a line of their own from the start.
 const LISTED: usize = 12;
+/// A host with this share of a group stands out.
+const STANDS_OUT: f64 = 0.2;
 /// Most hosts in the table of groups by hosts.
 const HOSTS: usize = 12;
 
@@ -121,21 +123,29 @@ fn rerun(failure: &FailureGroup) -> Markup {
     } }
 }
 
-/// Groups by hosts: a failure that keeps to one host points at the host.
+/// Groups by hosts: a failure that keeps to one host points at the host. None where all are spread over
+/// many hosts alike.
 fn by_host(failures: &FailureFindings) -> Option<Markup> {
     let mut hosts: BTreeMap<&str, i64> = BTreeMap::new();
-    for host in failures.groups.iter().flat_map(|group| &group.hosts) {
-        *hosts.entry(&host.value).or_default() += host.count;
+    for group in &failures.groups {
+        let few = group.host_count <= group.hosts.len();
+        for host in group.hosts.iter().filter(|host| few || share(host, group) >= STANDS_OUT) {
+            *hosts.entry(&host.value).or_default() += host.count;
+        }
     }
+    let all_hosts = failures.groups.iter().map(|group| group.host_count).max().unwrap_or(0);
     let mut hosts: Vec<(&str, i64)> = hosts.into_iter().collect();
     hosts.sort_by_key(|(host, count)| (-count, *host));
     hosts.truncate(HOSTS);
-    if hosts.len() < 2 {
+    if hosts.is_empty() || all_hosts < 2 {
         return None;
     }
     Some(html! {
         h3 { "Failures by host" }
-        p { "Of each group the five hosts that have most of it. A group that keeps to one host points at the host." }
+        p {
+            "A group that keeps to one host points at the host."
+            @if all_hosts > hosts.len() { " Hosts that have a fifth of a group or more; … where a host has less." }
+        }
         div.scroll tabindex="0" role="region" aria-label="Failures by host" {
             table.data.matrix {
                 caption.unseen { "Failed attempts by group and host" }
@@ -154,12 +164,17 @@ fn by_host(failures: &FailureFindings) -> Option<Markup> {
     })
 }
 
+/// How much of a group a host has.
+fn share(host: &ValueCount, group: &FailureGroup) -> f64 {
+    host.count as f64 / group.attempt_count.max(1) as f64
+}
+
 fn host_cell(group: &FailureGroup, host: &str) -> Markup {
     let all_listed = group.host_count <= group.hosts.len();
     match group.hosts.iter().find(|listed| listed.value == host) {
         Some(listed) => {
-            let share = listed.count as f64 / group.attempt_count.max(1) as f64;
-            let shade = ["shade-1", "shade-2", "shade-3", "shade-4"][((share * 4.0) as usize).min(3)];
+            let shade =
+                ["shade-1", "shade-2", "shade-3", "shade-4"][((share(listed, group) * 4.0) as usize).min(3)];
             html! { td.figures.(shade) data-v=(listed.count) { (units::count(listed.count)) } }
         }
         None if all_listed => html! { td.figures data-v="0" { "0" } },
