@@ -182,18 +182,34 @@ fn host_cell(group: &FailureGroup, host: &str) -> Markup {
     }
 }
 
+/// Attempts that ended alike.
+struct Code<'a> {
+    group: &'a FailureGroup,
+    attempts: i64,
+    tasks: i64,
+    core_s: f64,
+}
+
 /// Attempts by how they ended.
 fn by_code(failures: &FailureFindings) -> Markup {
-    let mut codes: BTreeMap<(&str, Option<i32>, Option<i32>), (&str, i64, i64, f64)> = BTreeMap::new();
+    let mut codes: Vec<Code<'_>> = Vec::new();
     for group in &failures.groups {
-        let key = (group.outcome.as_str(), group.exit_code, group.signal);
-        let row = codes.entry(key).or_insert((group.meaning.as_str(), 0, 0, 0.0));
-        row.1 += group.attempt_count;
-        row.2 += group.task_count;
-        row.3 += group.core_s;
+        let ended = |group: &FailureGroup| (group.outcome.clone(), group.exit_code, group.signal);
+        match codes.iter_mut().find(|code| ended(code.group) == ended(group)) {
+            Some(code) => {
+                code.attempts += group.attempt_count;
+                code.tasks += group.task_count;
+                code.core_s += group.core_s;
+            }
+            None => codes.push(Code {
+                group,
+                attempts: group.attempt_count,
+                tasks: group.task_count,
+                core_s: group.core_s,
+            }),
+        }
     }
-    let mut codes: Vec<_> = codes.into_iter().collect();
-    codes.sort_by_key(|(_, row)| -row.1);
+    codes.sort_by_key(|code| -code.attempts);
     let columns = [
         text("outcome"),
         text("code"),
@@ -202,16 +218,18 @@ fn by_code(failures: &FailureFindings) -> Markup {
         figures("tasks"),
         figures("core time"),
     ];
-    let rows = html! { @for ((outcome, exit_code, signal), (meaning, attempts, tasks, core_s)) in codes {
+    let rows = html! { @for code in &codes {
         tr {
-            td { (words::outcome_mark(outcome)) }
+            td { (words::outcome_mark(&code.group.outcome)) }
             td {
-                @if let Some(signal) = signal { "signal " (signal) } @else if let Some(code) = exit_code { (code) } @else { "–" }
+                @if let Some(signal) = code.group.signal { "signal " (signal) }
+                @else if let Some(exit_code) = code.group.exit_code { (exit_code) }
+                @else { "–" }
             }
-            td.prose { (words::line(meaning)) }
-            (table::count(attempts))
-            (table::count(tasks))
-            (table::figure(core_s, &units::core_time(core_s)))
+            td.prose { (words::line(&code.group.meaning)) }
+            (table::count(code.attempts))
+            (table::count(code.tasks))
+            (table::figure(code.core_s, &units::core_time(code.core_s)))
         }
     } };
     html! { h3 { "Failures by code" } (table::table("Failed attempts by outcome and code", &columns, &rows)) }
