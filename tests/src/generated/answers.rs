@@ -87,6 +87,8 @@ pub struct Answers {
     pub useful: Sums,
     /// Time in which a session was alive.
     pub makespan_s: f64,
+    /// Cores that there were, from when their nodes joined to the end of the session, over time.
+    pub available_core_s: f64,
     /// Number of sessions.
     pub session_count: i64,
     /// By host.
@@ -154,6 +156,7 @@ impl Answers {
             "attempt_outcomes": of(&self.attempt_outcomes),
             "useful": self.useful.json(),
             "makespan_s": self.makespan_s,
+            "available_core_s": self.available_core_s,
             "session_count": self.session_count,
             "hosts": hosts,
             "groups": of(&self.groups),

@@ -17,6 +17,9 @@ use super::world::{Node, World};
 /// The id of every simulated run.
 pub(super) const RUN_ID: &str = "019ca000-0000-7000-8000-000000000001";
 
+/// From the start of a session until its nodes have joined.
+pub(super) const JOIN_US: i64 = 100_000;
+
 /// Events that are sent at a time.
 const BATCH: usize = 512;
 
@@ -82,7 +85,8 @@ impl Recording {
         };
         self.event(at_us, body);
         for (host_id, node) in (0..).zip(nodes) {
-            self.event(at_us + 100_000, EventBody::NodeJoined(node_info(node, host_id, at_us + 100_000)));
+            let joined_us = at_us + JOIN_US;
+            self.event(joined_us, EventBody::NodeJoined(node_info(node, host_id, joined_us)));
         }
         // The recorder counts nodes to the session that is the last one by then.
         self.flush();

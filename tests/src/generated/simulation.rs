@@ -14,7 +14,7 @@ use ictasks_core::sample::{Sample, Scope};
 use super::answers::Answers;
 use super::attempt::{Place, Task, attempt, interrupted, microseconds, seconds, to_float, whole};
 use super::random::Random;
-use super::recording::Recording;
+use super::recording::{JOIN_US, Recording};
 use super::world::World;
 
 /// When every simulated run begins: 2026-03-01 08:00 UTC.
@@ -148,6 +148,8 @@ impl<'a> Farm<'a> {
         let end_us = self.now_us + after_us;
         self.recording.end(end_us, how);
         self.answers.makespan_s += seconds(end_us - self.began_us);
+        let cores: i32 = self.world.nodes.iter().map(|node| node.worker_count * node.cores_per_worker).sum();
+        self.answers.available_core_s += seconds(end_us - self.began_us - JOIN_US) * f64::from(cores);
         self.answers.session_count += 1;
         end_us
     }
