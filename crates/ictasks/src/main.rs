@@ -3,7 +3,8 @@
 //! - [`cli`]: what can be typed
 //! - [`taskfarm`]: the subcommand that runs tasks; [`input`], [`claim`], [`resume`] and [`dry_run`] are
 //!   its parts
-//! - [`watch`], [`stop`]: the subcommands that look at a run and ask it to stop; [`liveness`]
+//! - [`watch`], [`stop`]: the subcommands that look at a run and ask it to stop
+//! - [`report`]: the subcommand that says what happened; [`run_dirs`]: what readers read
 //! - [`progress`], [`summary`]: what the user sees meanwhile and at the end
 //! - [`schema`]: the subcommand that prints the JSON schema of the configuration
 //! - [`command_line`]: the typed command again, changed, for messages
@@ -18,7 +19,9 @@ mod dry_run;
 mod exit;
 mod input;
 mod progress;
+mod report;
 mod resume;
+mod run_dirs;
 mod schema;
 mod stop;
 mod summary;
@@ -38,6 +41,7 @@ fn main() -> std::process::ExitCode {
         Command::Taskfarm(arguments) => taskfarm::run(arguments, &mut console),
         Command::Watch(arguments) => watch::run(arguments, &mut console),
         Command::Stop(arguments) => stop::run(arguments, &mut console),
+        Command::Report(arguments) => report::run(arguments, &mut console),
         Command::Schema => schema::run(&mut console),
     };
     match outcome {
