@@ -44,12 +44,14 @@ macro_rules! runs {
 
 runs! { is_named_first, WITH_A_FLAW:
     slow_host slow_host_mixed long_tail short_tasks memory_requested failing_value failing_number starved
-    missing_program one_missing_program waiting one_thread gpu_idle out_of_memory retries imbalance
+    missing_program one_missing_program waiting one_thread gpu_idle out_of_memory allocation retries
+    imbalance few_tasks
     failing_host time_limit
 }
 
 runs! { has_no_advice, SOUND:
-    equal all_lengths threads busy_gpus passing_failures fitting_memory
+    equal all_lengths threads busy_gpus passing_failures fitting_memory single two_kinds interrupted fed_stream
+    brisk ragged_end
 }
 
 #[test]

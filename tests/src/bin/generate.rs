@@ -65,10 +65,11 @@ fn number<T: std::str::FromStr>(option: &str, value: &str) -> Result<T, String> 
 }
 
 fn make(arguments: &Arguments) -> Result<(), String> {
-    let world = match arguments.small.as_deref() {
+    let mut world = match arguments.small.as_deref() {
         None => arguments.large.world(),
         Some(name) => small(name)?,
     };
+    world.seed = arguments.large.seed;
     let run_dir = arguments.run_dir.as_deref().ok_or("give `--run-dir`")?;
     if run_dir.join("run.json").exists() {
         return Err(format!("`{}` holds a record; give a new directory", run_dir.display()));

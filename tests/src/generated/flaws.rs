@@ -36,6 +36,8 @@ pub const ALL: &[Flaw] = &[
     Flaw { rule: "low_cpu_efficiency", what: "one thread runs on eight cores", world: one_thread },
     Flaw { rule: "gpu_idle", what: "GPUs are held and hardly used", world: gpu_idle },
     Flaw { rule: "out_of_memory", what: "the memory limit is too low for some", world: out_of_memory },
+    Flaw { rule: "out_of_memory", what: "programs say that they get no memory", world: allocation },
+    Flaw { rule: "imbalance", what: "fewer tasks than workers", world: few_tasks },
     Flaw { rule: "retries", what: "what fails always fails, and is tried four times", world: retries },
     Flaw { rule: "imbalance", what: "36 equal tasks on 32 workers", world: imbalance },
     Flaw { rule: "failing_host", what: "on one node every task fails at once", world: failing_host },
@@ -174,6 +176,24 @@ fn out_of_memory() -> World {
         work
     });
     world.with_limits(limits)
+}
+
+/// Nobody ends these tasks: their program asks for more than there is, is refused, and says so.
+fn allocation() -> World {
+    World::new("allocation", Node::several(4, 8), 1_500, |index, random| {
+        let mut work = sound(index, 60.0, random);
+        let line = "numpy.core._exceptions._ArrayMemoryError: Unable to allocate #. GiB for an array";
+        if random.fraction() < 0.15 {
+            work = work.failing(Failure::says("array_memory", 1, line), 0.6);
+        }
+        work
+    })
+}
+
+fn few_tasks() -> World {
+    World::new("few_tasks", Node::several(2, 16), 10, |index, random| {
+        Work::new(format!("md.x --in {index}.xyz"), random.log_normal(1_200.0, 0.02))
+    })
 }
 
 fn retries() -> World {

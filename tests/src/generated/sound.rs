@@ -14,6 +14,12 @@ pub const ALL: &[(&str, fn() -> World)] = &[
     ("busy GPUs", busy_gpus),
     ("failures that one more attempt gets over", passing_failures),
     ("memory asked for as it is used", fitting_memory),
+    ("one task on one worker", single),
+    ("nodes of two kinds, half of them slower", two_kinds),
+    ("a run that was interrupted and went on", interrupted),
+    ("a stream that is never empty", fed_stream),
+    ("tasks below a second, but long against the gaps", brisk),
+    ("half as many tasks again as in full rounds, all short", ragged_end),
 ];
 
 fn relax(index: i64, seconds: f64) -> Work {
@@ -76,4 +82,41 @@ fn fitting_memory() -> World {
         work
     });
     world.with_limits(limits)
+}
+
+fn single() -> World {
+    World::new("single", Node::several(1, 1), 1, |index, _| relax(index, 4_000.0))
+}
+
+fn two_kinds() -> World {
+    let mut nodes = Node::several(6, 8);
+    nodes.iter_mut().skip(3).for_each(|node| node.slowness = 1.6);
+    World::new("two_kinds", nodes, 4_800, |index, random| relax(index, random.between(28.0, 32.0)))
+}
+
+fn interrupted() -> World {
+    let mut world = World::new("interrupted", Node::several(4, 8), 4_000, |index, random| {
+        relax(index, random.between(18.0, 22.0))
+    });
+    world.interruptions = vec![2_500];
+    world
+}
+
+/// Tasks arrive twice as fast as they are done.
+fn fed_stream() -> World {
+    let mut world = World::new("fed_stream", Node::several(2, 8), 3_200, |index, random| {
+        relax(index, random.between(15.0, 17.0))
+    });
+    world.arrives_every_s = Some(0.5);
+    world
+}
+
+fn brisk() -> World {
+    World::new("brisk", Node::several(2, 8), 8_000, |index, random| relax(index, random.between(0.4, 0.5)))
+}
+
+fn ragged_end() -> World {
+    World::new("ragged_end", Node::several(2, 8), 16 * 60 + 8, |index, random| {
+        relax(index, random.between(29.9, 30.1))
+    })
 }
