@@ -3,6 +3,7 @@
 //! - [`Source`]: where the tables of a run lie.
 //! - [`analyse`]: from the tables to [`Findings`], every number of a report, computed once. It loads columns
 //!   (`load`), applies the `definitions`, groups `failures`, and finds out what to change (`advice`).
+//! - [`text`], [`markdown`], [`html`]: findings for people.
 //! - [`harmless`], [`units`]: text of tasks and figures, for people.
 //!
 //! Nothing here prints.
@@ -14,6 +15,7 @@ pub mod error;
 mod failures;
 pub mod findings;
 pub mod harmless;
+pub mod html;
 mod ids;
 mod lines;
 mod load;
