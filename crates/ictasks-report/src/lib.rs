@@ -22,6 +22,8 @@ mod load;
 pub mod markdown;
 pub mod moment;
 pub mod source;
+#[cfg(test)]
+mod ten_tasks;
 pub mod text;
 pub mod units;
 
@@ -32,3 +34,8 @@ pub use ids::selected_ids;
 pub use load::GroupBy;
 pub use moment::Moment;
 pub use source::{Source, Table};
+
+/// The JSON schema of [`Findings`].
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(Findings).to_value()
+}

@@ -52,8 +52,21 @@ pub enum Command {
     /// Summarise a run: what happened, what failed and why, what to change: `ictasks report runs/first`
     #[command(after_help = report::EXAMPLES)]
     Report(report::ReportArguments),
-    /// Print the JSON schema of the configuration file: `ictasks schema > ictasks.schema.json`
-    Schema,
+    /// Print the JSON schema of the configuration file, or of a report: `ictasks schema report`
+    Schema {
+        /// Of what
+        #[arg(value_enum, default_value_t = SchemaOf::Config, value_name = "WHAT")]
+        of: SchemaOf,
+    },
+}
+
+/// What has a JSON schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// The configuration file
+    Config,
+    /// `ictasks report --format json`
+    Report,
 }
 
 /// What `ictasks taskfarm` takes.

@@ -6,7 +6,7 @@
 //! - [`watch`], [`stop`]: the subcommands that look at a run and ask it to stop
 //! - [`report`]: the subcommand that says what happened; [`run_dirs`]: what readers read
 //! - [`progress`], [`summary`]: what the user sees meanwhile and at the end
-//! - [`schema`]: the subcommand that prints the JSON schema of the configuration
+//! - [`schema`]: the subcommand that prints JSON schemas
 //! - [`command_line`]: the typed command again, changed, for messages
 //! - [`console`]: the only code that prints
 //! - [`exit`]: exit codes
@@ -42,7 +42,7 @@ fn main() -> std::process::ExitCode {
         Command::Watch(arguments) => watch::run(arguments, &mut console),
         Command::Stop(arguments) => stop::run(arguments, &mut console),
         Command::Report(arguments) => report::run(arguments, &mut console),
-        Command::Schema => schema::run(&mut console),
+        Command::Schema { of } => schema::run(*of, &mut console),
     };
     match outcome {
         Ok(code) => code.into(),

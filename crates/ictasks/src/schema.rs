@@ -1,14 +1,18 @@
 //! `ictasks schema`.
 
+use crate::cli::SchemaOf;
 use crate::console::Console;
 use crate::exit::{ExitCode, Failure};
 
-/// Prints the JSON schema of the configuration file.
+/// Prints the JSON schema of what was named.
 ///
 /// # Errors
 /// Standard output cannot be written.
-pub fn run(console: &mut Console) -> Result<ExitCode, Failure> {
-    let schema = ictasks_core::config::json_schema();
+pub fn run(of: SchemaOf, console: &mut Console) -> Result<ExitCode, Failure> {
+    let schema = match of {
+        SchemaOf::Config => ictasks_core::config::json_schema(),
+        SchemaOf::Report => ictasks_report::json_schema(),
+    };
     console.print(&format!("{schema:#}\n"))?;
     Ok(ExitCode::Success)
 }
