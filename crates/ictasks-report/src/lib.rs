@@ -2,15 +2,22 @@
 //!
 //! - [`Source`]: where the tables of a run lie.
 //! - [`Findings`]: every number of a report, computed once.
+//! - [`export`]: a run in the formats of other programs.
 //! - [`harmless`], [`units`]: text of tasks and figures, for people.
 //!
 //! Nothing here prints.
 
+mod ending;
 pub mod error;
+pub mod export;
 pub mod findings;
 pub mod harmless;
 pub mod moment;
+mod rows;
+mod run_file;
 pub mod source;
+#[cfg(test)]
+mod specimen;
 pub mod units;
 
 pub use error::ReportError;
