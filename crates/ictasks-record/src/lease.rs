@@ -9,11 +9,9 @@ use ictasks_core::layout;
 
 use crate::error::{AtPath, RecordError};
 use crate::journal::journal_dir;
+use crate::life::DEAD_AFTER_S;
 use crate::lock::is_unsupported;
 use crate::manifest::{RunFile, RunState};
-
-/// A coordinator writes run.json every 10 s; one that has not for so long is dead.
-pub(crate) const DEAD_AFTER_S: i64 = 60;
 
 /// How often the logs of agents are looked at.
 const POLL: Duration = Duration::from_millis(50);

@@ -7,6 +7,8 @@
 //! - [`RunFile`] is `run.json`.
 //! - [`read_journal`]: the rows of a run that is alive or was killed.
 //! - [`Watch`]: the state of a run, for those who look on.
+//! - [`write_snapshot`]: the tables of a run that is alive or was killed.
+//! - [`Life`]: whether anybody is at work.
 //! - [`Table`]: the tables and their columns.
 //!
 //! The format is described in this crate's README. Nothing here prints.
@@ -17,6 +19,7 @@ mod existing;
 mod files;
 mod journal;
 mod lease;
+mod life;
 mod lock;
 mod manifest;
 mod parquet_file;
@@ -25,6 +28,7 @@ mod recorder;
 mod recovery;
 mod rows;
 mod schema;
+mod snapshot;
 mod table_file;
 mod tables;
 mod time;
@@ -41,12 +45,14 @@ pub use existing::{Deleted, Existing};
 pub use journal::read_live_part;
 pub use journal::{Damage, read_journal};
 pub use lease::wait_for_agents;
+pub use life::Life;
 pub use lock::RunLock;
 pub use manifest::{Host, OutcomeCounts, RunFile, RunState, Session, Totals};
 pub use recorder::{Finished, Recorder, RecorderOptions, RunEnd};
 pub use recovery::{Recovered, Repair};
 pub use schema::Table;
-pub use watch::{Failure, Life, RunningTask, Watch};
+pub use snapshot::{Snapshot, needs_snapshot, write_snapshot};
+pub use watch::{Failure, RunningTask, Watch};
 
 /// Version of the record's format.
 pub const FORMAT_VERSION: u32 = 1;

@@ -11,7 +11,7 @@ use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{Field, Int64Type};
 
 use crate::error::RecordError;
-use crate::journal::{Damage, Part, TakeBatch, journal_dir, parts, read_part};
+use crate::journal::{Damage, Part, TakeBatch, journal_dir, parts, project, read_part, stream};
 use crate::parquet_file::{Opened, ParquetFile};
 use crate::schema::{Table, part_schema};
 
@@ -20,15 +20,25 @@ pub(crate) struct Recorded {
     table: Table,
     /// What the sessions before left.
     before: Option<ParquetFile>,
-    parts: Vec<Part>,
-    /// A small journal is read once and kept.
-    kept: Option<Vec<RecordBatch>>,
+    journal: Vec<Piece>,
+    /// The last part of the journal.
+    last_part: Option<u32>,
     /// The table where it cannot be read, and what was damaged in that which was kept.
     damages: Vec<Damage>,
 }
 
+/// A piece of the journal.
+enum Piece {
+    /// A file.
+    File(Part),
+    /// One that was read once and kept, or rows from elsewhere.
+    Kept(Vec<RecordBatch>),
+}
+
 impl Recorded {
     pub(crate) fn open(run_dir: &Path, table: Table) -> Result<Self, RecordError> {
+        // Parts come first: of a run that ends between these steps the table has their rows.
+        let mut parts = parts(&journal_dir(run_dir), table)?;
         let mut damages = Vec::new();
         let before = match ParquetFile::open(&run_dir.join(table.file_name()))? {
             Opened::Absent => None,
@@ -38,38 +48,81 @@ impl Recorded {
                 None
             }
         };
-        let last_part = before.as_ref().and_then(|file| file.last_part);
-        let mut parts = parts(&journal_dir(run_dir), table)?;
-        parts.retain(|part| last_part.is_none_or(|last| part.number > last));
-        Ok(Self { table, before, parts, kept: None, damages })
+        let in_table = before.as_ref().and_then(|file| file.last_part);
+        parts.retain(|part| in_table.is_none_or(|last| part.number > last));
+        let last_part = parts.last().map(|part| part.number).or(in_table);
+        let journal = parts.into_iter().map(Piece::File).collect();
+        Ok(Self { table, before, journal, last_part, damages })
     }
 
     /// Reads a small journal into memory: one live part and nothing else. Reading that means
     /// checking every row, and a batch costs time in every column, however small it is.
     pub(crate) fn keep_if_small(mut self) -> Result<Self, RecordError> {
-        let is_small =
-            self.before.is_none() && matches!(&self.parts[..], [] | [Part { finished: false, .. }]);
+        let is_small = self.before.is_none()
+            && matches!(&self.journal[..], [] | [Piece::File(Part { finished: false, .. })]);
         if is_small {
-            let mut batches = Vec::new();
-            let damages = self.read_journal(None, &mut |batch| {
-                batches.push(batch.clone());
-                Ok(())
-            })?;
-            self.damages.extend(damages);
-            self.kept = Some(vec![concat_batches(&part_schema(self.table.columns()), &batches)?]);
+            let mut kept = Vec::new();
+            for piece in std::mem::take(&mut self.journal) {
+                kept.extend(self.kept(piece)?);
+            }
+            let batch = concat_batches(&part_schema(self.table.columns()), &kept)?;
+            self.journal = vec![Piece::Kept(vec![batch])];
         }
         Ok(self)
     }
 
+    /// Reads all live parts into memory, so that every reading finds the same rows although the
+    /// run goes on. That one which `grows` ends within a batch is no damage then.
+    pub(crate) fn keep_live_parts(mut self, grows: bool) -> Result<Self, RecordError> {
+        for piece in std::mem::take(&mut self.journal) {
+            let piece = match piece {
+                Piece::File(Part { finished: false, .. }) => Piece::Kept(self.kept(piece)?),
+                finished => finished,
+            };
+            self.journal.push(piece);
+        }
+        if grows {
+            self.damages.retain(|damage| damage.what != stream::ENDS_EARLY);
+        }
+        Ok(self)
+    }
+
+    /// Whether the files are still there: those of a run that ends have become a table.
+    pub(crate) fn is_still_there(&self) -> bool {
+        self.journal.iter().all(|piece| match piece {
+            Piece::File(part) => part.path.exists(),
+            Piece::Kept(_) => true,
+        })
+    }
+
+    /// Adds rows behind all others.
+    pub(crate) fn add(&mut self, rows: Vec<RecordBatch>) {
+        self.journal.push(Piece::Kept(rows));
+    }
+
+    /// The rows of a piece, which is read once; its damage is noted.
+    fn kept(&mut self, piece: Piece) -> Result<Vec<RecordBatch>, RecordError> {
+        let part = match piece {
+            Piece::Kept(batches) => return Ok(batches),
+            Piece::File(part) => part,
+        };
+        let mut batches = Vec::new();
+        let damage = read_part(&part, self.table, None, &mut |batch| {
+            batches.push(batch.clone());
+            Ok(())
+        })?;
+        self.damages.extend(damage);
+        Ok(batches)
+    }
+
     /// Whether it is in memory.
-    pub(crate) const fn is_kept(&self) -> bool {
-        self.kept.is_some()
+    pub(crate) fn is_kept(&self) -> bool {
+        self.before.is_none() && self.journal.iter().all(|piece| matches!(piece, Piece::Kept(_)))
     }
 
     /// The last part of the journal, or the last one that the table holds.
-    pub(crate) fn last_part(&self) -> Option<u32> {
-        let in_journal = self.parts.last().map(|part| part.number);
-        in_journal.or_else(|| self.before.as_ref().and_then(|file| file.last_part))
+    pub(crate) const fn last_part(&self) -> Option<u32> {
+        self.last_part
     }
 
     /// The last event that the table holds.
@@ -93,25 +146,20 @@ impl Recorded {
         if let Some(before) = &self.before {
             damages.extend(before.read(self.table.columns(), only, take)?);
         }
-        if let Some(kept) = &self.kept {
-            for batch in kept {
-                take(&crate::journal::project(batch, only)?)?;
-            }
-        } else {
-            damages.extend(self.read_journal(only, take)?);
-        }
-        Ok(damages)
-    }
-
-    fn read_journal(&self, only: Option<&[&str]>, take: TakeBatch<'_>) -> Result<Vec<Damage>, RecordError> {
         let last_seq = self.last_seq();
-        let mut damages = Vec::new();
-        for part in &self.parts {
-            let damage = read_part(part, self.table, only, &mut |batch| match last_seq {
-                Some(last) => take(&above(batch, last)?),
-                None => take(batch),
-            })?;
-            damages.extend(damage);
+        let mut take_new = |batch: &RecordBatch| match last_seq {
+            Some(last) => take(&above(batch, last)?),
+            None => take(batch),
+        };
+        for piece in &self.journal {
+            match piece {
+                Piece::File(part) => damages.extend(read_part(part, self.table, only, &mut take_new)?),
+                Piece::Kept(batches) => {
+                    for batch in batches {
+                        take_new(&project(batch, only)?)?;
+                    }
+                }
+            }
         }
         Ok(damages)
     }

@@ -13,7 +13,7 @@ use ictasks_core::column::Timestamp;
 
 use crate::error::RecordError;
 use crate::journal::{journal_dir, parts, read_part};
-use crate::lease::DEAD_AFTER_S;
+use crate::life::Life;
 use crate::manifest::{OutcomeCounts, RunFile, RunState};
 use crate::parquet_file::{Opened, ParquetFile};
 use crate::schema::Table;
@@ -68,19 +68,6 @@ pub struct Failure {
     pub at: Timestamp,
     /// The last line of its standard error, or why it could not be started.
     pub last_line: Option<String>,
-}
-
-/// Whether anybody is at work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Life {
-    /// A coordinator wrote run.json less than a minute ago.
-    Alive,
-    /// The run did not end, and nobody has written run.json for a minute.
-    Dead,
-    /// It ended, in this state.
-    Ended(RunState),
-    /// run.json is missing or cannot be read.
-    Unknown,
 }
 
 /// Looks at a run.
@@ -177,12 +164,7 @@ impl Watch {
 
     /// Whether anybody is at work.
     pub fn life(&self, now: Timestamp) -> Life {
-        let Some(run) = &self.run else { return Life::Unknown };
-        match run.state {
-            RunState::Running if now.seconds_since(run.updated_at) < seconds(DEAD_AFTER_S) => Life::Alive,
-            RunState::Running => Life::Dead,
-            state => Life::Ended(state),
-        }
+        Life::of(self.run.as_ref(), now)
     }
 
     /// Tasks by the outcome of their last attempt.
@@ -232,11 +214,6 @@ impl Watch {
     pub fn damages(&self) -> &[String] {
         &self.damages
     }
-}
-
-#[allow(clippy::cast_precision_loss)]
-const fn seconds(whole: i64) -> f64 {
-    whole as f64
 }
 
 impl Seen {

@@ -316,6 +316,8 @@ pub struct Bin {
     pub to: f64,
     /// Values in it.
     pub count: i64,
+    /// Their sum.
+    pub sum: f64,
 }
 
 /// Memory asked for and used.

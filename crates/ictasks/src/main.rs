@@ -17,7 +17,6 @@ mod console;
 mod dry_run;
 mod exit;
 mod input;
-mod liveness;
 mod progress;
 mod resume;
 mod schema;

@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::Path;
 
+use ictasks_core::column::Timestamp;
 use ictasks_core::layout;
-use ictasks_record::{RunFile, RunState};
+use ictasks_record::{Life, RunFile, RunState};
 
 use crate::cli::StopArguments;
 use crate::console::Console;
 use crate::exit::{ExitCode, Failure, chain};
-use crate::liveness;
 
 /// Runs the subcommand.
 ///
@@ -23,7 +23,7 @@ pub fn run(arguments: &StopArguments, console: &mut Console) -> Result<ExitCode,
     let Some(run) = run else {
         return Err(Failure::input(format!("`{shown}` holds no run; give the directory of one")));
     };
-    if !liveness::is_alive(&run) {
+    if Life::of(Some(&run), Timestamp::now()) != Life::Alive {
         let how = match run.state {
             RunState::Running => "was killed".to_owned(),
             state => format!("is {state}"),

@@ -12,7 +12,6 @@ use ictasks_record::{RecordError, RunState};
 use crate::cli::WatchArguments;
 use crate::console::{Console, harmless};
 use crate::exit::{ExitCode, Failure, chain};
-use crate::liveness;
 use crate::progress::duration;
 use crate::summary::{ORDER, tasks};
 
@@ -34,8 +33,7 @@ pub fn run(arguments: &WatchArguments, console: &mut Console) -> Result<ExitCode
     }
     loop {
         let text = describe(&watch, Timestamp::now());
-        let is_gone = watch.run().is_none_or(liveness::is_gone);
-        if !redraw(&text) || is_gone || watch.life(Timestamp::now()) != Life::Alive {
+        if !redraw(&text) || watch.life(Timestamp::now()) != Life::Alive {
             return Ok(ExitCode::Success);
         }
         std::thread::sleep(Duration::from_secs_f64(arguments.interval));
@@ -90,11 +88,7 @@ fn head(watch: &Watch, now: Timestamp) -> String {
     let last = run.sessions.last();
     let host = last.map_or("an unknown host", |session| session.host.as_deref().unwrap_or("an unknown host"));
     let since = last.map(|session| duration(now.seconds_since(session.began_at)));
-    let life = match watch.life(now) {
-        Life::Alive if liveness::is_gone(run) => Life::Dead,
-        life => life,
-    };
-    let state = match life {
+    let state = match watch.life(now) {
         Life::Alive => format!("running on {host} for {}", since.unwrap_or_default()),
         Life::Dead => format!(
             "killed: run.json was written last {} ago, by a coordinator on {host}; `--resume` goes on",

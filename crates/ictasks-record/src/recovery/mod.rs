@@ -30,7 +30,8 @@ mod repair;
 #[cfg(test)]
 mod round_trip;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+mod unrecorded;
 
 pub use repair::Repair;
 pub(crate) use repair::free_name;
@@ -39,6 +40,7 @@ pub(crate) use facts::outcome;
 use facts::{Facts, Open};
 pub(crate) use known::AttemptSet;
 use missing::Sources;
+pub(crate) use unrecorded::{Unrecorded, has_slot_log};
 
 /// What an earlier run left.
 #[derive(Debug)]
@@ -248,7 +250,11 @@ const fn what_stands_in(table: Table) -> &'static str {
 fn slot_logs(run_dir: &Path) -> Result<Vec<PathBuf>, RecordError> {
     let directory = journal_dir(run_dir);
     let mut logs = Vec::new();
-    for entry in fs::read_dir(&directory).at("read", &directory)? {
+    let entries = match fs::read_dir(&directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(logs),
+        entries => entries.at("read", &directory)?,
+    };
+    for entry in entries {
         let entry = entry.at("read", &directory)?;
         if layout::is_agent_log(&entry.file_name().to_string_lossy()) {
             logs.push(entry.path());

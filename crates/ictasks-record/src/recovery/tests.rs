@@ -11,7 +11,7 @@ use crate::specimen::{attempt, end, run_file, sample};
 use crate::{RecordError, Recorder, RecorderOptions, Recovered, RunFile, RunLock, RunState};
 
 mod damaged;
-mod killed_run;
+pub(crate) mod killed_run;
 
 pub(super) use killed_run::directory;
 use killed_run::{NEW_TASK, copy, go_on, in_session, killed_run, resume, rows, send, write_slot_log};

@@ -52,16 +52,27 @@ struct Survey {
 /// Writes the four tables of a run directory from its journal and what the sessions before left.
 pub(crate) fn write(
     run_dir: &Path,
-    mut facts: FileFacts,
+    facts: FileFacts,
     reserve: Option<&Reserve>,
 ) -> Result<Tables, RecordError> {
     let events = Recorded::open(run_dir, Table::Events)?.keep_if_small()?;
     let samples = Recorded::open(run_dir, Table::Samples)?.keep_if_small()?;
-    let survey = Survey::make(&events)?;
+    write_rows(&events, &samples, run_dir, facts, reserve)
+}
+
+/// Writes the four tables from these events and samples into a directory.
+pub(crate) fn write_rows(
+    events: &Recorded,
+    samples: &Recorded,
+    into: &Path,
+    mut facts: FileFacts,
+    reserve: Option<&Reserve>,
+) -> Result<Tables, RecordError> {
+    let survey = Survey::make(events)?;
     facts.last_seq = survey.last_seq.max(events.last_seq());
     let write_one = |table: Table| {
-        let path = run_dir.join(table.file_name());
-        let source = if table == Table::Samples { &samples } else { &events };
+        let path = into.join(table.file_name());
+        let source = if table == Table::Samples { samples } else { events };
         let last_part = if table == Table::Samples { samples.last_part() } else { None };
         let facts = FileFacts { last_part, ..facts.clone() };
         let file = TableFile::create(&path, survey.schema(table), &facts, reserve)?;
@@ -96,7 +107,7 @@ pub(crate) fn write(
         }
         // The passes over the events meet the same damage, each in its own columns.
         for damage in &one.damages {
-            tables.tell(run_dir, damage);
+            tables.tell(into, damage);
         }
     }
     Ok(tables)
