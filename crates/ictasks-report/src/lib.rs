@@ -3,6 +3,7 @@
 //! - [`Source`]: where the tables of a run lie.
 //! - [`Findings`]: every number of a report, computed once.
 //! - [`export`]: a run in the formats of other programs.
+//! - [`one_task`]: everything about one task; [`task_output`]: what it printed.
 //! - [`harmless`], [`units`]: text of tasks and figures, for people.
 //!
 //! Nothing here prints.
@@ -13,11 +14,13 @@ pub mod export;
 pub mod findings;
 pub mod harmless;
 pub mod moment;
+pub mod one_task;
 mod rows;
 mod run_file;
 pub mod source;
 #[cfg(test)]
 mod specimen;
+pub mod task_output;
 pub mod units;
 
 pub use error::ReportError;

@@ -4,13 +4,16 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatchReader};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchReader};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowPredicateFn, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowFilter,
+};
 use parquet::file::metadata::FileMetaData;
+use parquet::schema::types::SchemaDescriptor;
 
 use crate::error::ReportError;
 use crate::moment::Moment;
@@ -36,7 +39,7 @@ pub(crate) struct Row<'a> {
     index: usize,
 }
 
-/// One value.
+/// One value, as the record has it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Cell<'a> {
     Null,
@@ -54,6 +57,23 @@ impl Rows {
     /// # Errors
     /// It is missing, no Parquet file, or a newer program's.
     pub(crate) fn open(source: &Source, table: Table, only: Option<&[&str]>) -> Result<Self, ReportError> {
+        Self::open_some(source, table, only, None)
+    }
+
+    /// The rows of one task.
+    ///
+    /// # Errors
+    /// As [`Rows::open`].
+    pub(crate) fn of_task(source: &Source, table: Table, id: &str) -> Result<Self, ReportError> {
+        Self::open_some(source, table, None, Some(id))
+    }
+
+    fn open_some(
+        source: &Source,
+        table: Table,
+        only: Option<&[&str]>,
+        task_id: Option<&str>,
+    ) -> Result<Self, ReportError> {
         let path = source.path(table);
         let file = match File::open(&path) {
             Ok(file) => file,
@@ -74,6 +94,10 @@ impl Rows {
             let roots: Vec<usize> = roots.map(|(position, _)| position).collect();
             let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
             builder = builder.with_projection(mask);
+        }
+        if let Some(id) = task_id {
+            let filter = has_task_id(builder.parquet_schema(), id);
+            builder = builder.with_row_filter(filter);
         }
         let batches = builder.with_batch_size(BATCH_ROWS).build();
         let batches = batches.map_err(|error| unreadable(ArrowError::from(error)))?;
@@ -147,6 +171,20 @@ impl<'a> Row<'a> {
     pub(crate) fn time(&self, name: &str) -> Option<Moment> {
         if let Cell::Time(at) = self.cell(name) { Some(at) } else { None }
     }
+}
+
+/// Lets only the rows of a task through; the other columns are decoded for these alone.
+fn has_task_id(schema: &SchemaDescriptor, id: &str) -> RowFilter {
+    let id = id.to_owned();
+    let is_of_task = move |batch: RecordBatch| {
+        let Some(ids) = batch.columns().first() else {
+            return Ok(BooleanArray::from(vec![false; batch.num_rows()]));
+        };
+        let ids = cast(ids, &DataType::Utf8)?;
+        Ok(ids.as_string::<i32>().iter().map(|other| Some(other == Some(id.as_str()))).collect())
+    };
+    let mask = ProjectionMask::columns(schema, ["task_id"]);
+    RowFilter::new(vec![Box::new(ArrowPredicateFn::new(mask, is_of_task))])
 }
 
 fn format_version(metadata: &FileMetaData) -> Option<u64> {

@@ -6,12 +6,14 @@
 //! - A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a formula, which could run
 //!   programs or send data away. Text that begins so, also behind white space, gets an apostrophe in
 //!   front (<https://owasp.org/www-community/attacks/CSV_Injection>).
-//! - A zero byte, at which readers stop, becomes U+FFFD.
+//! - Control characters other than tab and newlines, and characters that hide or reorder text, are
+//!   shown as `\u{…}`.
 
 use std::io::{self, Write};
 
 use super::written;
 use crate::error::ReportError;
+use crate::harmless;
 use crate::rows::{Cell, Rows};
 use crate::source::{Source, Table};
 
@@ -74,7 +76,10 @@ fn text(line: &mut Vec<u8>, text: &str) {
     for character in text.chars() {
         match character {
             '"' => line.extend_from_slice(b"\"\""),
-            '\0' => line.extend_from_slice("\u{fffd}".as_bytes()),
+            '\t' | '\n' | '\r' => line.push(character as u8),
+            character if harmless::is_unsafe(character) => {
+                line.extend_from_slice(format!("\\u{{{:x}}}", u32::from(character)).as_bytes());
+            }
             other => line.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }
@@ -83,12 +88,8 @@ fn text(line: &mut Vec<u8>, text: &str) {
 
 /// Whether some spreadsheet would take a cell for a formula. East Asian versions take wide signs, too.
 fn is_formula(text: &str) -> bool {
-    let is_skipped =
-        |character: char| character.is_whitespace() || character.is_control() || character == '\u{feff}';
     text.starts_with(['\t', '\r', '\n'])
-        || text
-            .trim_start_matches(is_skipped)
-            .starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'])
+        || text.trim_start().starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'])
 }
 
 #[cfg(test)]
@@ -111,11 +112,11 @@ mod tests {
             text(&mut line, value);
             String::from_utf8(line).unwrap()
         };
-        for formula in ["=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "\n=1", " =1", "\u{1b}=1", "\u{ff1d}1"]
-        {
+        for formula in ["=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "\n=1", " =1", "\u{ff1d}1"] {
             assert_eq!(cell(formula), format!("\"'{formula}\""), "{formula:?}");
         }
-        assert_eq!(cell("\0=1"), "\"'\u{fffd}=1\"");
+        assert_eq!(cell("\0=1"), "\"\\u{0}=1\"");
+        assert_eq!(cell("\u{1b}[1m\u{202e}"), "\"\\u{1b}[1m\\u{202e}\"");
         assert_eq!(cell("a=1"), "\"a=1\"");
         assert_eq!(cell("say \"hi\",\n"), "\"say \"\"hi\"\",\n\"");
         assert_eq!(cell(""), "\"\"");

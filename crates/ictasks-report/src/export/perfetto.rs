@@ -30,6 +30,9 @@ mod lanes;
 /// The process that stands for the run; hosts follow.
 const RUN_PROCESS: u32 = 1;
 
+/// The first thread. One with its process's number would be shown as that one's main thread.
+const FIRST_THREAD: u32 = 1001;
+
 /// Columns of attempts whose values an event takes along.
 const ARGUMENTS: [&str; 24] = [
     "task_id",
@@ -70,14 +73,13 @@ pub fn perfetto(source: &Source, out: &mut dyn Write) -> Result<(), ReportError>
     let mut trace = Trace { out, is_empty: true };
     written(trace.begin())?;
     written(sessions(&mut trace, &run))?;
-    let mut lanes = Lanes::new(RUN_PROCESS + 1);
+    let mut lanes = Lanes::new(RUN_PROCESS + 1, FIRST_THREAD + 1);
     let mut busy = Busy::default();
     let columns = [ARGUMENTS.as_slice(), PLACE.as_slice()].concat();
     Rows::open(source, Table::Attempts, Some(&columns))?
         .each(|row| written(attempt(&mut trace, &mut lanes, &mut busy, row)))?;
     busy.steps(|at, workers, cores| {
-        written(trace.counter("busy workers", RUN_PROCESS, at, "workers", &json!(workers)))?;
-        written(trace.counter("busy cores", RUN_PROCESS, at, "cores", &json!(cores)))
+        written(trace.counter("busy", RUN_PROCESS, at, &json!({ "workers": workers, "cores": cores })))
     })?;
     if source.has(Table::Samples) {
         let columns = [
@@ -120,15 +122,9 @@ impl Trace<'_> {
         serde_json::to_writer(&mut *self.out, event).map_err(io::Error::from)
     }
 
-    fn counter(
-        &mut self,
-        name: &str,
-        process: u32,
-        at: Moment,
-        series: &str,
-        value: &Value,
-    ) -> io::Result<()> {
-        self.event(&json!({ "ph": "C", "name": name, "pid": process, "ts": at.0, "args": { series: value } }))
+    /// A counter for each of the values, named after both.
+    fn counter(&mut self, name: &str, process: u32, at: Moment, values: &Value) -> io::Result<()> {
+        self.event(&json!({ "ph": "C", "name": name, "pid": process, "ts": at.0, "args": values }))
     }
 
     /// Names a process and puts it in its place.
@@ -151,12 +147,12 @@ impl Trace<'_> {
 fn sessions(trace: &mut Trace<'_>, run: &RunFile) -> io::Result<()> {
     let name = if run.job_id.is_empty() { "run".to_owned() } else { format!("run {}", clean(&run.job_id)) };
     trace.process(RUN_PROCESS, &name)?;
-    trace.thread(RUN_PROCESS, RUN_PROCESS, "sessions", 0)?;
+    trace.thread(RUN_PROCESS, FIRST_THREAD, "sessions", 0)?;
     for session in &run.sessions {
         let ended = session.how_it_ended.as_deref().map(clean);
         trace.event(&json!({
             "ph": "X", "name": format!("session {}", session.session), "cat": "session",
-            "pid": RUN_PROCESS, "tid": RUN_PROCESS,
+            "pid": RUN_PROCESS, "tid": FIRST_THREAD,
             "ts": session.began_at.0, "dur": session.ended_at.0.saturating_sub(session.began_at.0),
             "args": { "how_it_ended": ended },
         }))?;
@@ -219,28 +215,28 @@ fn arguments(row: &Row<'_>) -> Map<String, Value> {
 
 fn sample(trace: &mut Trace<'_>, lanes: &mut Lanes, row: &Row<'_>) -> io::Result<()> {
     let (Some(at), Some(scope)) = (row.time("at"), row.text("scope")) else { return Ok(()) };
-    let gpu = row.integer("gpu").unwrap_or(0);
-    let counters = match scope {
-        "host" => [
-            ("cores in use".to_owned(), "cores", "busy_cores"),
-            ("memory in use".to_owned(), "bytes", "rss_bytes"),
-        ],
-        "gpu" => [
-            (format!("GPU {gpu} busy"), "fraction", "gpu_busy_fraction"),
-            (format!("GPU {gpu} memory"), "bytes", "gpu_memory_bytes"),
-        ],
+    let (name, columns) = match scope {
+        "host" => ("used".to_owned(), [("cores", "busy_cores"), ("memory_bytes", "rss_bytes")]),
+        "gpu" => (
+            format!("GPU {}", row.integer("gpu").unwrap_or(0)),
+            [("busy_fraction", "gpu_busy_fraction"), ("memory_bytes", "gpu_memory_bytes")],
+        ),
         // A track for each task would be too many; its peak is an argument of its event.
         _ => return Ok(()),
     };
-    let process = process_of(trace, lanes, row)?;
-    for (name, series, column) in counters {
-        match row.cell(column) {
-            Cell::Integer(number) => trace.counter(&name, process, at, series, &json!(number))?,
-            Cell::Float(number) => trace.counter(&name, process, at, series, &json!(number))?,
-            _ => {}
-        }
+    let values: Map<String, Value> = columns
+        .into_iter()
+        .filter_map(|(series, column)| match row.cell(column) {
+            Cell::Integer(number) => Some((series.to_owned(), json!(number))),
+            Cell::Float(number) => Some((series.to_owned(), json!(number))),
+            _ => None,
+        })
+        .collect();
+    if values.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let process = process_of(trace, lanes, row)?;
+    trace.counter(&name, process, at, &Value::Object(values))
 }
 
 fn clean(text: &str) -> String {

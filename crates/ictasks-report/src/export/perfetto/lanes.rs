@@ -32,9 +32,9 @@ pub(super) struct Lane {
 }
 
 impl Lanes {
-    /// Processes are numbered from `first_process`.
-    pub(super) fn new(first_process: u32) -> Self {
-        Self { processes: HashMap::new(), first_process, workers: HashMap::new(), threads: first_process }
+    /// Processes and threads are numbered from these on.
+    pub(super) fn new(first_process: u32, first_thread: u32) -> Self {
+        Self { processes: HashMap::new(), first_process, workers: HashMap::new(), threads: first_thread }
     }
 
     /// The process of a host, and whether it is new.
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn what_overlaps_has_a_lane_of_its_own() {
-        let mut lanes = Lanes::new(2);
+        let mut lanes = Lanes::new(2, 2);
         assert_eq!(lanes.process("c1"), (2, true));
         assert_eq!(lanes.process("c2"), (3, true));
         assert_eq!(lanes.process("c1"), (2, false));
