@@ -51,7 +51,7 @@ fn exit_code(code: i64) -> String {
 
 fn killed_by(signal: i64) -> String {
     match signal_name(signal) {
-        Some(name) => format!("killed by signal {signal}, {name}"),
+        Some(name) => format!("killed by {name} (signal {signal})"),
         None => format!("killed by signal {signal}"),
     }
 }
@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(exit_code(3), "exit code 3");
         assert_eq!(exit_code(127), "exit code 127: not found");
         assert_eq!(exit_code(139), "exit code 139: a shell's word for SIGSEGV");
-        assert_eq!(killed_by(9), "killed by signal 9, SIGKILL");
+        assert_eq!(killed_by(9), "killed by SIGKILL (signal 9)");
         assert_eq!(killed_by(40), "killed by signal 40");
         assert_eq!(signal_name(i64::MIN), None);
     }

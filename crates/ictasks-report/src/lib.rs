@@ -1,18 +1,25 @@
 //! A run directory to findings, and findings to text, Markdown, JSON and HTML.
 //!
 //! - [`Source`]: where the tables of a run lie.
-//! - [`Findings`]: every number of a report, computed once.
+//! - [`analyse`]: from the tables to [`Findings`], every number of a report, computed once. It loads columns
+//!   (`load`), applies the `definitions`, groups `failures`, and finds out what to change (`advice`).
 //! - [`export`]: a run in the formats of other programs.
 //! - [`one_task`]: everything about one task; [`task_output`]: what it printed.
 //! - [`harmless`], [`units`]: text of tasks and figures, for people.
 //!
 //! Nothing here prints.
 
+mod advice;
+mod analysis;
+mod definitions;
 mod ending;
 pub mod error;
 pub mod export;
+mod failures;
 pub mod findings;
 pub mod harmless;
+mod lines;
+mod load;
 pub mod moment;
 pub mod one_task;
 mod rows;
@@ -23,7 +30,9 @@ mod specimen;
 pub mod task_output;
 pub mod units;
 
+pub use analysis::{AnalysisOptions, analyse};
 pub use error::ReportError;
 pub use findings::Findings;
+pub use load::GroupBy;
 pub use moment::Moment;
 pub use source::{Source, Table};

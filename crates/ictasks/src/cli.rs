@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod export;
+
+pub use export::{EXPORT_EXAMPLES, ExportArguments, ExportFormat, OUTPUT_EXAMPLES, OutputArguments};
+
 /// Runs many small programs on all processors and records what happened to every one of them.
 #[derive(Debug, Parser)]
 #[command(name = "ictasks", version, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
@@ -47,6 +51,12 @@ pub enum Command {
     Watch(WatchArguments),
     /// Ask a run to stop, from any host that sees its directory: `ictasks stop runs/first --drain`
     Stop(StopArguments),
+    /// Print what a task printed: `ictasks output runs/first 17 --stderr`
+    #[command(after_help = OUTPUT_EXAMPLES)]
+    Output(OutputArguments),
+    /// Write a run in a format of other programs: `ictasks export runs/first --format csv`
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export(ExportArguments),
     /// Print the JSON schema of the configuration file: `ictasks schema > ictasks.schema.json`
     Schema,
 }

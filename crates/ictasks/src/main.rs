@@ -4,6 +4,7 @@
 //! - [`taskfarm`]: the subcommand that runs tasks; [`input`], [`claim`], [`resume`] and [`dry_run`] are
 //!   its parts
 //! - [`watch`], [`stop`]: the subcommands that look at a run and ask it to stop; [`liveness`]
+//! - [`output`], [`export`]: the subcommands that show a run's record; [`harmless_writer`]
 //! - [`progress`], [`summary`]: what the user sees meanwhile and at the end
 //! - [`schema`]: the subcommand that prints the JSON schema of the configuration
 //! - [`command_line`]: the typed command again, changed, for messages
@@ -16,7 +17,10 @@ mod command_line;
 mod console;
 mod dry_run;
 mod exit;
+mod export;
+mod harmless_writer;
 mod input;
+mod output;
 mod progress;
 mod resume;
 mod schema;
@@ -38,6 +42,8 @@ fn main() -> std::process::ExitCode {
         Command::Taskfarm(arguments) => taskfarm::run(arguments, &mut console),
         Command::Watch(arguments) => watch::run(arguments, &mut console),
         Command::Stop(arguments) => stop::run(arguments, &mut console),
+        Command::Output(arguments) => output::run(arguments, &mut console),
+        Command::Export(arguments) => export::run(arguments, &mut console),
         Command::Schema => schema::run(&mut console),
     };
     match outcome {
