@@ -14,7 +14,7 @@ use crate::source::{Source, Table};
 /// Ids that an error names.
 const NEAREST: usize = 3;
 /// How similar they are at least, 0 to 1.
-const SIMILAR: f64 = 0.3;
+const SIMILAR: f64 = 0.7;
 
 /// One of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -176,7 +176,7 @@ fn case(xml: &mut Xml<'_>, class: &str, row: &Row<'_>) -> io::Result<()> {
     };
     element?;
     for (name, column) in [("system-out", "stdout_tail"), ("system-err", "stderr_tail")] {
-        if let Some(tail) = row.text(column) {
+        if let Some(tail) = row.text(column).filter(|tail| !tail.is_empty()) {
             let tail = content(tail);
             xml.create_element(name).write_text_content(BytesText::new(&tail))?;
         }

@@ -138,7 +138,12 @@ fn quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::one_task::one_task;
+    use crate::source::Table;
+    use crate::specimen;
 
     #[test]
     fn words_are_quoted_where_they_must() {
@@ -146,6 +151,23 @@ mod tests {
         assert_eq!(quoted(""), "''");
         assert_eq!(quoted("it's $HOME"), "'it'\\''s $HOME'");
         assert_eq!(quoted("a\nb\u{1b}\u{202e}'\\"), "$'a\\nb\\033\\342\\200\\256\\'\\\\'");
+    }
+
+    #[test]
+    fn the_line_does_what_the_farm_did() {
+        let run = specimen::run();
+        let command =
+            "echo \"$ICTASKS_TASK_ID $ICTASKS_ATTEMPT $OMP_NUM_THREADS $MESH\"; pwd; printf '\\t|\\n'";
+        let rows = [
+            json!({ "task_id": "a", "task_index": 7, "attempt": 2, "command": command, "outcome": "failed" }),
+        ];
+        specimen::write(run.directory.path(), Table::Tasks, &rows);
+        let line = one_task(&run.source, "a").unwrap().repeat.line;
+        let output =
+            std::process::Command::new("bash").args(["-c", &line]).env_remove("OMP_NUM_THREADS").output();
+        let directory = run.directory.path().canonicalize().unwrap().join("task_a");
+        let expected = format!("a 2 2 it's fine\n{}\n\t|\n", directory.display());
+        assert_eq!(String::from_utf8(output.unwrap().stdout).unwrap(), expected, "{line}");
     }
 
     proptest::proptest! {
