@@ -18,8 +18,10 @@ pub mod export;
 mod failures;
 pub mod findings;
 pub mod harmless;
+mod ids;
 mod lines;
 mod load;
+pub mod markdown;
 pub mod moment;
 pub mod one_task;
 mod rows;
@@ -28,11 +30,13 @@ pub mod source;
 #[cfg(test)]
 mod specimen;
 pub mod task_output;
+pub mod text;
 pub mod units;
 
 pub use analysis::{AnalysisOptions, analyse};
 pub use error::ReportError;
 pub use findings::Findings;
+pub use ids::selected_ids;
 pub use load::GroupBy;
 pub use moment::Moment;
 pub use source::{Source, Table};

@@ -20,7 +20,7 @@ mod sessions;
 mod tasks;
 
 pub(crate) use attempts::Attempts;
-pub(crate) use filter::Selection;
+pub(crate) use filter::{Selection, filtered};
 pub use grouping::GroupBy;
 pub(crate) use sessions::{Session, seconds};
 pub(crate) use tasks::TaskCounts;

@@ -1,12 +1,11 @@
 //! What can be typed.
 
+pub mod export;
+pub mod report;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-
-mod export;
-
-pub use export::{EXPORT_EXAMPLES, ExportArguments, ExportFormat, OUTPUT_EXAMPLES, OutputArguments};
 
 /// Runs many small programs on all processors and records what happened to every one of them.
 #[derive(Debug, Parser)]
@@ -51,12 +50,15 @@ pub enum Command {
     Watch(WatchArguments),
     /// Ask a run to stop, from any host that sees its directory: `ictasks stop runs/first --drain`
     Stop(StopArguments),
+    /// Summarise a run: what happened, what failed and why, what to change: `ictasks report runs/first`
+    #[command(after_help = report::EXAMPLES)]
+    Report(report::ReportArguments),
     /// Print what a task printed: `ictasks output runs/first 17 --stderr`
-    #[command(after_help = OUTPUT_EXAMPLES)]
-    Output(OutputArguments),
+    #[command(after_help = export::OUTPUT_EXAMPLES)]
+    Output(export::OutputArguments),
     /// Write a run in a format of other programs: `ictasks export runs/first --format csv`
-    #[command(after_help = EXPORT_EXAMPLES)]
-    Export(ExportArguments),
+    #[command(after_help = export::EXPORT_EXAMPLES)]
+    Export(export::ExportArguments),
     /// Print the JSON schema of the configuration file: `ictasks schema > ictasks.schema.json`
     Schema,
 }

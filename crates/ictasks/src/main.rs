@@ -3,8 +3,9 @@
 //! - [`cli`]: what can be typed
 //! - [`taskfarm`]: the subcommand that runs tasks; [`input`], [`claim`], [`resume`] and [`dry_run`] are
 //!   its parts
-//! - [`watch`], [`stop`]: the subcommands that look at a run and ask it to stop; [`liveness`]
-//! - [`output`], [`export`]: the subcommands that show a run's record; [`harmless_writer`]
+//! - [`watch`], [`stop`]: the subcommands that look at a run and ask it to stop
+//! - [`report`]: the subcommand that says what happened; [`run_dirs`]: what readers read
+//! - [`output`], [`export`]: the subcommands that pass on what is recorded; [`harmless_writer`]
 //! - [`progress`], [`summary`]: what the user sees meanwhile and at the end
 //! - [`schema`]: the subcommand that prints the JSON schema of the configuration
 //! - [`command_line`]: the typed command again, changed, for messages
@@ -22,7 +23,9 @@ mod harmless_writer;
 mod input;
 mod output;
 mod progress;
+mod report;
 mod resume;
+mod run_dirs;
 mod schema;
 mod stop;
 mod summary;
@@ -44,6 +47,7 @@ fn main() -> std::process::ExitCode {
         Command::Stop(arguments) => stop::run(arguments, &mut console),
         Command::Output(arguments) => output::run(arguments, &mut console),
         Command::Export(arguments) => export::run(arguments, &mut console),
+        Command::Report(arguments) => report::run(arguments, &mut console),
         Command::Schema => schema::run(&mut console),
     };
     match outcome {

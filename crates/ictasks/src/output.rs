@@ -4,14 +4,15 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
 
+use ictasks_report::ReportError;
 use ictasks_report::task_output::{Stream, TaskOutput, task_output};
-use ictasks_report::{ReportError, Source};
 
-use crate::cli::OutputArguments;
+use crate::cli::export::OutputArguments;
 use crate::console::Console;
 use crate::exit::{ExitCode, Failure};
 use crate::export::finish;
 use crate::harmless_writer::HarmlessWriter;
+use crate::run_dirs::RunDirs;
 
 /// Bytes that are copied at a time.
 const COPY_BYTES: usize = 64 * 1024;
@@ -21,9 +22,10 @@ const COPY_BYTES: usize = 64 * 1024;
 /// # Errors
 /// There is no such task, its output is gone, or it cannot be read or written.
 pub fn run(arguments: &OutputArguments, console: &mut Console) -> Result<ExitCode, Failure> {
-    let source = Source::finished(&arguments.run_dir);
+    let runs = RunDirs::open_one(&arguments.run_dir)?;
+    let Some(source) = runs.sources.first() else { return Ok(ExitCode::Success) };
     let stream = if arguments.stderr { Stream::Stderr } else { Stream::Stdout };
-    let found = match task_output(&source, &arguments.task, stream, arguments.attempt) {
+    let found = match task_output(source, &arguments.task, stream, arguments.attempt) {
         Ok(found) => found,
         Err(error) => return finish(Err(error)),
     };
