@@ -5,6 +5,7 @@
 //!   (`load`), applies the `definitions`, groups `failures`, and finds out what to change (`advice`).
 //! - [`export`]: a run in the formats of other programs.
 //! - [`one_task`]: everything about one task; [`task_output`]: what it printed.
+//! - [`text`], [`markdown`], [`html`]: findings for people.
 //! - [`harmless`], [`units`]: text of tasks and figures, for people.
 //!
 //! Nothing here prints.
@@ -18,6 +19,7 @@ pub mod export;
 mod failures;
 pub mod findings;
 pub mod harmless;
+pub mod html;
 mod ids;
 mod lines;
 mod load;
