@@ -135,11 +135,7 @@ impl Page {
         };
         let name = one_line(&run.job_id);
         let name = if name.is_empty() { one_line(&run.run_dir) } else { name };
-        self.line(&format!(
-            "{name}: ictasks {}{}{starts}",
-            one_line(&run.version),
-            began.unwrap_or_default()
-        ));
+        self.line(&format!("{name}: ictasks {}{}{starts}", one_line(&run.version), began.unwrap_or_default()));
         self.line(&format!("in {}", one_line(&run.absolute_run_dir)));
     }
 
@@ -160,11 +156,7 @@ impl Page {
         let time = &findings.time;
         let mut took = format!("time          {}", duration(time.makespan_s));
         if let (Some(bound), Some(share)) = (time.lower_bound_s, time.scheduling_efficiency_fraction) {
-            took.push_str(&format!(
-                "; best possible end {} ({} of it)",
-                duration(bound),
-                percent(share.min(1.0))
-            ));
+            took.push_str(&format!("; best possible end {} ({} of it)", duration(bound), percent(share.min(1.0))));
         }
         self.line(&took);
         if let (Some(tail), Some(idle)) = (time.tail_s, time.tail_idle_core_s) {
