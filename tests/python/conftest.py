@@ -1,4 +1,4 @@
-"""A record to read: runs the real program once."""
+"""A record to read, of one run of the real program, and a browser."""
 
 import json
 import os
@@ -7,8 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 PROGRAMS = os.environ.get("ICTASKS_TEST_PROGRAMS", "")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+QUIET = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+QUIET += ["--disable-component-update", "--disable-sync"]
 CLONE = Path(__file__).resolve().parents[2]
 
 
@@ -43,3 +47,16 @@ def record(tmp_path_factory):
     done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=120)
     assert done.returncode == 1, done.stderr
     return directory / "run"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's Chromium, without any window."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert found, "these tests need Chromium: as root, `apt-get install --no-install-recommends chromium`"
+    # Chromium refuses its sandbox to root.
+    sandbox = ["--no-sandbox"] if os.getuid() == 0 else []
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=found, args=QUIET + sandbox)
+        yield launched
+        launched.close()

@@ -53,10 +53,3 @@ fn each_field_is_in_json() {
     assert_eq!(json["samples"][0]["at_s"], serde_json::json!([1.0, 2.0]));
     assert_eq!(serde_json::from_value::<TaskFindings>(json).unwrap(), findings);
 }
-
-#[test]
-fn scratch() {
-    let Ok(dir) = std::env::var("SCRATCH") else { return };
-    let f = one_task(&Source::finished(std::path::Path::new(&dir)), &std::env::var("TASK").unwrap()).unwrap();
-    println!("{}", text(&f, 80, true));
-}
