@@ -192,9 +192,11 @@ pub(crate) fn no_task(source: &Source, id: &str) -> Result<ReportError, ReportEr
     Rows::open(source, Table::Tasks, Some(&["task_id"]))?.each(|row| {
         let Some(other) = row.text("task_id") else { return Ok(()) };
         let likeness = strsim::jaro_winkler(id, other);
-        let is_nearer = nearest.len() < NEAREST || nearest.last().is_some_and(|(least, _)| likeness > *least);
-        if is_nearer {
-            let place = nearest.partition_point(|(other, _)| *other >= likeness);
+        let is_before = |(known, name): &(f64, String)| {
+            *known > likeness || (*known >= likeness && name.as_str() < other)
+        };
+        let place = nearest.partition_point(is_before);
+        if place < NEAREST {
             nearest.insert(place, (likeness, other.to_owned()));
             nearest.truncate(NEAREST);
         }

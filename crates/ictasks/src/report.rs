@@ -70,11 +70,14 @@ fn write(arguments: &ReportArguments, text: &str, console: &mut Console) -> Resu
     match arguments.output.clone().or_else(of_html) {
         Some(path) if path != Path::new("-") => {
             let plain = anstream::adapter::strip_str(text).to_string();
-            fs::write(&path, if arguments.format == Format::Text { plain.as_bytes() } else { text.as_bytes() })
-                .map_err(|error| Failure {
-                    message: format!("failed to write `{}`: {error}", path.display()),
-                    code: ExitCode::RecordFailed,
-                })?;
+            fs::write(
+                &path,
+                if arguments.format == Format::Text { plain.as_bytes() } else { text.as_bytes() },
+            )
+            .map_err(|error| Failure {
+                message: format!("failed to write `{}`: {error}", path.display()),
+                code: ExitCode::RecordFailed,
+            })?;
             console.note(&format!("report: {}", path.display()));
         }
         _ => console.print(text)?,
@@ -93,7 +96,9 @@ fn html_path(run_dirs: &[PathBuf]) -> PathBuf {
 /// What the user typed may be wrong; else it is the record.
 pub fn failed(error: ReportError) -> Failure {
     let message = match &error {
-        ReportError::Filter { expression, message } => format!("the filter `{expression}` is not understood: {message}"),
+        ReportError::Filter { expression, message } => {
+            format!("the filter `{expression}` is not understood: {message}")
+        }
         ReportError::NoColumn { name, known } => {
             format!("there is no column `{name}`; there are {}", known.join(", "))
         }
