@@ -1,7 +1,6 @@
 //! Rules about failures.
 
 use super::Case;
-use crate::failures::findings::rerun;
 use crate::findings::{Advice, FailureGroup};
 use crate::harmless::{one_line, shortened};
 use crate::units::{bytes, core_time, count, counted, percent};
@@ -160,23 +159,34 @@ pub(super) fn retries_that_never_help(case: &Case<'_>) -> Option<Advice> {
     })
 }
 
-/// The largest group of failures, where no other rule names its reason.
-pub(super) fn largest_group(case: &Case<'_>) -> Option<Advice> {
-    let group = case.findings.failures.groups.first()?;
-    let is_named = does_not_start(group) || group.outcome == "out_of_memory";
-    if is_named || !is_many(case, group.attempt_count) {
-        return None;
-    }
-    let (all, of_group) = (case.findings.attempt_count, group.attempt_count);
+/// Groups of failures that have a note of their own, at most.
+const GROUPS: usize = 3;
+
+/// The dearest groups of failures whose reason no other rule names.
+pub(super) fn groups(case: &Case<'_>) -> Vec<Advice> {
+    let is_named = |group: &&FailureGroup| does_not_start(group) || group.outcome == "out_of_memory";
+    let mut groups: Vec<&FailureGroup> = case.findings.failures.groups.iter().collect();
+    groups.retain(|group| !is_named(group) && is_many(case, group.attempt_count));
+    groups.sort_by(|one, other| other.core_s.total_cmp(&one.core_s));
+    groups.truncate(GROUPS);
+    groups.into_iter().map(|group| of_group(case, group)).collect()
+}
+
+fn of_group(case: &Case<'_>, group: &FailureGroup) -> Advice {
     #[allow(clippy::cast_precision_loss)]
-    let share = percent(of_group as f64 / all.max(1) as f64);
-    let run_dir = case.findings.runs.first().map_or(".", |run| run.run_dir.as_str());
-    Some(Advice {
+    let share = percent(group.attempt_count as f64 / case.findings.attempt_count.max(1) as f64);
+    let unknown = || {
+        format!(
+            "Find out why {} fail so: run one by hand (ictasks report --task ID)",
+            counted(group.task_count, "task")
+        )
+    };
+    Advice {
         rule: "failures".to_owned(),
-        title: group.remedy.clone().unwrap_or_else(|| "Look at the largest group of failures".to_owned()),
-        evidence: format!("{} ({share}) ended so: {}", counted(of_group, "attempt"), said(group)),
-        setting: Some(rerun(run_dir, &group.filter)),
+        title: group.remedy.clone().unwrap_or_else(unknown),
+        evidence: format!("{} ({share}) ended so: {}", counted(group.attempt_count, "attempt"), said(group)),
+        setting: Some(format!("after that: {}", group.rerun)),
         // Less than what the rules say that know the reason.
         saves_core_s: group.core_s,
-    })
+    }
 }
