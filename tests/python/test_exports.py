@@ -144,7 +144,7 @@ def test_junit_has_nothing_that_the_schema_of_jenkins_has_not(hostile, tmp_path)
 @pytest.fixture
 def parallel(tmp_path):
     """Runs GNU parallel on a log with the numbers of 13 jobs; returns those that it runs."""
-    needed = "this test needs GNU parallel: as root, `apt-get install parallel`"
+    needed = "this test needs GNU parallel: as root, `apt-get install --no-install-recommends parallel`"
     assert shutil.which("parallel"), needed
     version = subprocess.run(["parallel", "--version"], capture_output=True, text=True)
     assert "GNU parallel" in version.stdout, needed
