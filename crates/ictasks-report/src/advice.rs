@@ -42,14 +42,16 @@ type Rule = fn(&Case<'_>) -> Option<Advice>;
 
 /// The notes on a run.
 pub(crate) fn advice(analysis: &Analysis<'_>, findings: &Findings, counts: &[ColumnCounts]) -> Vec<Advice> {
-    const RULES: [Rule; 12] = [
+    const RULES: [Rule; 14] = [
         failing::programs_that_do_not_start,
         failing::values_that_always_fail,
         failing::failing_host,
         failing::out_of_memory,
+        failing::time_limit,
         failing::retries_that_never_help,
         scheduling::slow_host,
         scheduling::long_tail,
+        scheduling::imbalance,
         scheduling::starved,
         scheduling::short_tasks,
         resources::memory_requested,
