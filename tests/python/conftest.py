@@ -11,8 +11,10 @@ from playwright.sync_api import sync_playwright
 
 PROGRAMS = os.environ.get("ICTASKS_TEST_PROGRAMS", "")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-QUIET = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-QUIET += ["--disable-component-update", "--disable-sync"]
+FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync"]
+# Root and many containers have no sandbox for it, and the pages are our own or of a package.
+FLAGS += ["--no-sandbox"]
 CLONE = Path(__file__).resolve().parents[2]
 
 
@@ -54,9 +56,7 @@ def browser():
     """Debian's Chromium, without any window."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     assert found, "these tests need Chromium: as root, `apt-get install --no-install-recommends chromium`"
-    # Chromium refuses its sandbox to root.
-    sandbox = ["--no-sandbox"] if os.getuid() == 0 else []
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=found, args=QUIET + sandbox)
+        launched = playwright.chromium.launch(executable_path=found, args=FLAGS)
         yield launched
         launched.close()

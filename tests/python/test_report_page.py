@@ -102,7 +102,7 @@ def test_the_page_has_an_outline(visit):
     """Every section has its heading, and every image a name and a description."""
     page = visit().page
     sections = page.locator("main > section")
-    assert sections.count() >= 8
+    assert sections.count() >= 10
     for section in sections.all():
         heading = section.get_attribute("aria-labelledby")
         assert page.locator(f"h2#{heading}").inner_text().strip()
