@@ -3,6 +3,8 @@
 //! - [`Source`]: where the tables of a run lie.
 //! - [`analyse`]: from the tables to [`Findings`], every number of a report, computed once. It loads columns
 //!   (`load`), applies the `definitions`, groups `failures`, and finds out what to change (`advice`).
+//! - [`export`]: a run in the formats of other programs.
+//! - [`one_task`]: everything about one task; [`task_output`]: what it printed.
 //! - [`text`], [`markdown`], [`html`]: findings for people.
 //! - [`harmless`], [`units`]: text of tasks and figures, for people.
 //!
@@ -11,7 +13,9 @@
 mod advice;
 mod analysis;
 mod definitions;
+mod ending;
 pub mod error;
+pub mod export;
 mod failures;
 pub mod findings;
 pub mod harmless;
@@ -21,7 +25,13 @@ mod lines;
 mod load;
 pub mod markdown;
 pub mod moment;
+pub mod one_task;
+mod rows;
+mod run_file;
 pub mod source;
+#[cfg(test)]
+mod specimen;
+pub mod task_output;
 #[cfg(test)]
 mod ten_tasks;
 pub mod text;
@@ -35,7 +45,7 @@ pub use load::GroupBy;
 pub use moment::Moment;
 pub use source::{Source, Table};
 
-/// The JSON schema of [`Findings`].
-pub fn json_schema() -> serde_json::Value {
-    schemars::schema_for!(Findings).to_value()
+/// The JSON schema of [`Findings`], or of another kind of them.
+pub fn json_schema<T: schemars::JsonSchema>() -> serde_json::Value {
+    schemars::schema_for!(T).to_value()
 }

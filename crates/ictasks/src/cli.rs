@@ -1,5 +1,6 @@
 //! What can be typed.
 
+pub mod export;
 pub mod report;
 
 use std::path::PathBuf;
@@ -52,6 +53,12 @@ pub enum Command {
     /// Summarise a run: what happened, what failed and why, what to change: `ictasks report runs/first`
     #[command(after_help = report::EXAMPLES)]
     Report(report::ReportArguments),
+    /// Print what a task printed: `ictasks output runs/first 17 --stderr`
+    #[command(after_help = export::OUTPUT_EXAMPLES)]
+    Output(export::OutputArguments),
+    /// Write a run in a format of other programs: `ictasks export runs/first --format csv`
+    #[command(after_help = export::EXPORT_EXAMPLES)]
+    Export(export::ExportArguments),
     /// Print the JSON schema of the configuration file, or of a report: `ictasks schema report`
     Schema {
         /// Of what
@@ -67,6 +74,8 @@ pub enum SchemaOf {
     Config,
     /// `ictasks report --format json`
     Report,
+    /// `ictasks report --task ID --format json`
+    Task,
 }
 
 /// What `ictasks taskfarm` takes.
