@@ -9,8 +9,8 @@ use crate::definitions::{fraction, over_time, stragglers};
 use crate::error::ReportError;
 use crate::failures::{self, Gathered, NO_GROUP};
 use crate::findings::{
-    CoreFindings, CorePart, Distribution, FINDINGS_VERSION, FilterFacts, Findings, MoreCores, MoreCoresPoint,
-    OutcomeCount, TaskLine, TimeFindings,
+    Concurrency, CoreFindings, CorePart, Distribution, FINDINGS_VERSION, FilterFacts, Findings, MoreCores,
+    MoreCoresPoint, OutcomeCount, TaskLine, TimeFindings,
 };
 use crate::lines::Lines;
 use crate::load::attempts::NO_TIME;
@@ -23,6 +23,8 @@ mod groups;
 mod resources;
 mod verdict;
 mod workers;
+
+use groups::Groups;
 
 pub(crate) use resources::Resources;
 
@@ -67,14 +69,66 @@ pub(crate) struct Analysis<'a> {
 /// If a table cannot be read, a record is of a newer format, or filter or group are not understood.
 pub fn analyse(sources: &[Source], options: &AnalysisOptions) -> Result<Findings, ReportError> {
     let loaded = Loaded::read(sources, options.filter.as_deref(), &options.group_by)?;
-    let gathered = Gathered::read(sources, &loaded.attempts, &loaded.first_rows)?;
-    let work = Work::of(&loaded.attempts);
-    let idle = idle(&loaded);
     let gpus = |session: &Session| session.nodes.iter().map(|node| node.gpu_count).sum();
-    let resources =
-        Resources::read(sources, loaded.sessions.iter().map(gpus).max().unwrap_or(0), options.charts)?;
+    let gpu_count = loaded.sessions.iter().map(gpus).max().unwrap_or(0);
+    // One side reads files again, the other computes with what was read.
+    let (read, shape) = both(
+        || {
+            let gathered = Gathered::read(sources, &loaded.attempts, &loaded.first_rows)?;
+            Ok::<_, ReportError>((gathered, Resources::read(sources, gpu_count, options.charts)?))
+        },
+        || Shape::of(&loaded, options),
+    );
+    let (gathered, resources) = read?;
+    let work = Work::of(&loaded.attempts);
+    let Shape { idle, groups, durations, peaks, concurrency } = shape;
     let analysis = Analysis { sources, options, loaded, gathered, work, idle, resources };
-    analysis.findings()
+    analysis.findings(groups, durations, peaks, concurrency)
+}
+
+/// What follows from the figures of attempts alone.
+struct Shape {
+    idle: Vec<Idle>,
+    groups: Groups,
+    durations: (Distribution, Vec<u32>),
+    peaks: (Distribution, Vec<u32>),
+    concurrency: Concurrency,
+}
+
+impl Shape {
+    fn of(loaded: &Loaded, options: &AnalysisOptions) -> Self {
+        let span_s = work::makespan_s(&loaded.sessions);
+        Self {
+            idle: idle(loaded),
+            groups: groups::groups(loaded, options),
+            durations: durations(loaded),
+            peaks: resources::peaks(loaded),
+            concurrency: over_time::concurrency(&loaded.attempts, &loaded.sessions, span_s, options.steps),
+        }
+    }
+}
+
+/// Two computations at the same time.
+fn both<A: Send, B>(one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B) -> (A, B) {
+    std::thread::scope(|scope| {
+        let running = scope.spawn(one);
+        let of_other = other();
+        match running.join() {
+            Ok(of_one) => (of_one, of_other),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+/// Durations of the attempts that the filter leaves, and the rows of the quantiles.
+fn durations(loaded: &Loaded) -> (Distribution, Vec<u32>) {
+    let attempts = &loaded.attempts;
+    let mut values: Vec<(f64, u32)> = loaded
+        .selected()
+        .filter(|row| attempts.ran(*row))
+        .filter_map(|row| Some((attempts.wall_s[row], u32::try_from(row).ok()?)))
+        .collect();
+    distribution(&mut values)
 }
 
 fn idle(loaded: &Loaded) -> Vec<Idle> {
@@ -90,9 +144,16 @@ fn idle(loaded: &Loaded) -> Vec<Idle> {
 }
 
 impl Analysis<'_> {
-    fn findings(self) -> Result<Findings, ReportError> {
+    fn findings(
+        self,
+        (mut groups, group_rows, group_count): Groups,
+        (mut durations, duration_rows): (Distribution, Vec<u32>),
+        mut peaks: (Distribution, Vec<u32>),
+        concurrency: Concurrency,
+    ) -> Result<Findings, ReportError> {
         let top = self.options.top;
-        let mut slowest: Vec<usize> = self.selected().filter(|row| self.loaded.attempts.ran(*row)).collect();
+        let mut slowest: Vec<usize> =
+            self.loaded.selected().filter(|row| self.loaded.attempts.ran(*row)).collect();
         let walls = &self.loaded.attempts.wall_s;
         keep_largest(&mut slowest, top, |row| walls[row]);
         let failed = self.failed_rows();
@@ -102,9 +163,6 @@ impl Analysis<'_> {
         let straggler_count = stragglers.len();
         stragglers.truncate(top);
         let tail_rows = self.tail_rows();
-        let (mut groups, group_rows, group_count) = self.groups();
-        let (mut durations, duration_rows) = self.durations();
-        let mut peaks = self.peaks();
         let (mut workers, bar_rows) = self.workers();
         let mut failures = failures::findings::Draft::of(&self)?;
 
@@ -140,18 +198,13 @@ impl Analysis<'_> {
             filter: self.filter_facts(),
             outcomes: self.outcomes(),
             task_count: self.loaded.tasks.sum(),
-            attempt_count: i64::try_from(self.selected().count()).unwrap_or(i64::MAX),
+            attempt_count: i64::try_from(self.loaded.selected().count()).unwrap_or(i64::MAX),
             running_count: self.loaded.running,
             retried_count: self.retried_count(),
             memory: self.memory(peaks.0),
             gpu: self.resources.gpu.clone(),
             io: self.resources.io.clone(),
-            concurrency: over_time::concurrency(
-                &self.loaded.attempts,
-                &self.loaded.sessions,
-                time.makespan_s,
-                self.options.steps,
-            ),
+            concurrency,
             workers,
             grouped_by: self.loaded.attempts.grouped_by.clone(),
             groups,
@@ -177,15 +230,11 @@ impl Analysis<'_> {
         Ok(findings)
     }
 
-    /// Rows of tasks that the filter leaves.
-    fn selected(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.loaded.attempts.len()).filter(|row| self.loaded.is_selected(*row))
-    }
-
     /// Last attempts that failed, the latest first.
     fn failed_rows(&self) -> Vec<usize> {
         let attempts = &self.loaded.attempts;
         let mut rows: Vec<usize> = self
+            .loaded
             .selected()
             .filter(|row| attempts.is_last[*row] && self.gathered.group_of[*row] != NO_GROUP)
             .collect();
@@ -198,14 +247,17 @@ impl Analysis<'_> {
     /// Last attempts of tasks that had several, those with most first.
     fn retried_rows(&self) -> Vec<usize> {
         let attempts = &self.loaded.attempts;
-        let mut rows: Vec<usize> =
-            self.selected().filter(|row| attempts.is_last[*row] && attempts.attempt[*row] > 1).collect();
+        let mut rows: Vec<usize> = self
+            .loaded
+            .selected()
+            .filter(|row| attempts.is_last[*row] && attempts.attempt[*row] > 1)
+            .collect();
         keep_largest(&mut rows, self.options.top, |row| f64::from(attempts.attempt[row]));
         rows
     }
 
     fn retried_count(&self) -> i64 {
-        let count = self.selected().filter(|row| self.loaded.attempts.attempt[*row] > 1).count();
+        let count = self.loaded.selected().filter(|row| self.loaded.attempts.attempt[*row] > 1).count();
         i64::try_from(count).unwrap_or(i64::MAX)
     }
 
@@ -220,16 +272,6 @@ impl Analysis<'_> {
         };
         keep_largest(&mut rows, 5, on_axis);
         rows
-    }
-
-    fn durations(&self) -> (Distribution, Vec<u32>) {
-        let attempts = &self.loaded.attempts;
-        let mut values: Vec<(f64, u32)> = self
-            .selected()
-            .filter(|row| attempts.ran(*row))
-            .filter_map(|row| Some((attempts.wall_s[row], u32::try_from(row).ok()?)))
-            .collect();
-        distribution(&mut values)
     }
 
     fn time(&self, tail_tasks: Vec<TaskLine>) -> TimeFindings {
@@ -376,7 +418,7 @@ impl Analysis<'_> {
     fn outcomes(&self) -> Vec<OutcomeCount> {
         let attempts = &self.loaded.attempts;
         let mut counts = vec![(0_i64, 0.0); Outcome::ALL.len()];
-        for row in self.selected() {
+        for row in self.loaded.selected() {
             let count = &mut counts[attempts.outcome[row] as usize];
             count.0 += 1;
             count.1 += attempts.core_s(row);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use ictasks_core::attempt::Outcome;
 use polars::prelude::*;
 
 use crate::error::ReportError;
@@ -51,22 +52,44 @@ impl Lines {
         for (run, mut places) in of_run.into_iter().enumerate().filter(|(_, places)| !places.is_empty()) {
             places.sort_unstable();
             places.dedup();
-            lines.read_run(&sources[run], loaded.first_rows[run], &places)?;
+            let first_row = loaded.first_rows[run];
+            // What succeeded has left no message.
+            let (failed, others): (Vec<u32>, Vec<u32>) = places.into_iter().partition(|place| {
+                loaded.attempts.outcome[first_row + *place as usize] != Outcome::Succeeded
+            });
+            for (places, messages) in [(failed, true), (others, false)] {
+                if !places.is_empty() {
+                    lines.read_run(&sources[run], first_row, &places, messages)?;
+                }
+            }
         }
         Ok(lines)
     }
 
-    fn read_run(&mut self, source: &Source, first_row: usize, places: &[u32]) -> Result<(), ReportError> {
+    fn read_run(
+        &mut self,
+        source: &Source,
+        first_row: usize,
+        places: &[u32],
+        messages: bool,
+    ) -> Result<(), ReportError> {
         let known = column_names(source, Table::Attempts)?;
         let column = |name: &str, kind| column_or_null(&known, name, kind);
+        let message = |name: &str| {
+            if messages {
+                column(name, DataType::String)
+            } else {
+                lit(NULL).cast(DataType::String).alias(name)
+            }
+        };
         let columns = [
             column("task_id", DataType::String),
             column("command", DataType::String),
             column("exit_code", DataType::Int32),
             column("signal", DataType::Int32),
-            column("error", DataType::String),
-            column("stderr_tail", DataType::String),
-            column("stdout_tail", DataType::String),
+            message("error"),
+            message("stderr_tail"),
+            message("stdout_tail"),
         ];
         let query = if places.len() <= SINGLY {
             let one = |place: &u32| -> Result<LazyFrame, ReportError> {

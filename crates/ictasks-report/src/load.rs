@@ -70,9 +70,9 @@ impl Loaded {
         let (attempts, first_rows) = Attempts::read(sources, &mut sessions, group_by)?;
         sessions::arrange(&mut sessions, &mut runs, &attempts);
         let selection = filter.map(|expression| Selection::read(sources, expression)).transpose()?;
-        let all_tasks = TaskCounts::read(sources, None)?;
+        let all_tasks = TaskCounts::of_all(sources, &attempts)?;
         let tasks = match &selection {
-            Some(selection) => TaskCounts::read(sources, Some(selection))?,
+            Some(selection) => TaskCounts::selected(sources, selection)?,
             None => all_tasks.clone(),
         };
         let running = sources.iter().map(tasks::running).sum::<Result<i64, _>>()?;
@@ -91,6 +91,11 @@ impl Loaded {
     pub(crate) fn place_of(&self, row: usize) -> (usize, usize) {
         let run = self.first_rows.partition_point(|first| *first <= row) - 1;
         (run, row - self.first_rows[run])
+    }
+
+    /// Rows of the attempts of tasks that the filter leaves.
+    pub(crate) fn selected(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.attempts.len()).filter(|row| self.is_selected(*row))
     }
 
     /// Whether the filter leaves the task of this row.

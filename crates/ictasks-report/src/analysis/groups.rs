@@ -2,11 +2,12 @@
 
 use ictasks_core::attempt::Outcome;
 
-use super::Analysis;
+use super::{Analysis, AnalysisOptions};
 use crate::definitions::distribution::distribution;
 use crate::definitions::{fraction, hosts};
 use crate::findings::{Group, HostFindings};
 use crate::load::attempts::NO_BYTES;
+use crate::load::{Attempts, Loaded};
 
 /// Sums over a group or a host.
 #[derive(Clone, Default)]
@@ -20,8 +21,7 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, analysis: &Analysis<'_>, row: usize) {
-        let attempts = &analysis.loaded.attempts;
+    fn add(&mut self, attempts: &Attempts, row: usize) {
         let outcome = attempts.outcome[row];
         self.count += 1;
         self.failed += i64::from(outcome.is_failure());
@@ -35,59 +35,62 @@ impl Sums {
     }
 }
 
-impl Analysis<'_> {
-    /// The groups with most core seconds, for each the rows of its quantiles of durations, and how many there
-    /// are.
-    pub(super) fn groups(&self) -> (Vec<Group>, Vec<Vec<u32>>, usize) {
-        let attempts = &self.loaded.attempts;
-        let mut sums = vec![Sums::default(); attempts.groups.len()];
-        for row in self.selected().filter(|row| attempts.ran(*row)) {
-            if let Some(sums) = sums.get_mut(attempts.group[row] as usize) {
-                sums.add(self, row);
-            }
-        }
-        let mut order: Vec<usize> = (0..sums.len()).filter(|group| sums[*group].count > 0).collect();
-        let group_count = order.len();
-        order.sort_by(|one, other| sums[*other].core_s.total_cmp(&sums[*one].core_s).then(one.cmp(other)));
-        order.truncate(self.options.top);
-        let mut place = vec![usize::MAX; sums.len()];
-        order.iter().enumerate().for_each(|(index, group)| place[*group] = index);
-        let mut walls: Vec<Vec<(f64, u32)>> = order
-            .iter()
-            .map(|group| Vec::with_capacity(usize::try_from(sums[*group].count).unwrap_or(0)))
-            .collect();
-        let mut peaks: Vec<Vec<(f64, u32)>> = vec![Vec::new(); order.len()];
-        for row in self.selected().filter(|row| attempts.ran(*row)) {
-            let place = place.get(attempts.group[row] as usize).copied().unwrap_or(usize::MAX);
-            let Some(walls) = walls.get_mut(place) else { continue };
-            let number = u32::try_from(row).unwrap_or(u32::MAX);
-            walls.push((attempts.wall_s[row], number));
-            if attempts.memory_bytes[row] != NO_BYTES {
-                #[allow(clippy::cast_precision_loss)]
-                peaks[place].push((attempts.memory_bytes[row] as f64, number));
-            }
-        }
-        let all_core_s: f64 = sums.iter().map(|sums| sums.core_s).sum();
-        let mut groups = Vec::with_capacity(order.len());
-        let mut rows = Vec::with_capacity(order.len());
-        for (place, number) in order.into_iter().enumerate() {
-            let sums = &sums[number];
-            let (wall_s, of_quantiles) = distribution(&mut walls[place]);
-            rows.push(of_quantiles);
-            groups.push(Group {
-                name: attempts.groups[number].clone(),
-                attempt_count: sums.count,
-                failed_count: sums.failed,
-                core_s: sums.core_s,
-                core_fraction: fraction(sums.core_s, all_core_s).unwrap_or(0.0),
-                cpu_efficiency_fraction: fraction(sums.cpu_s, sums.measured_core_s),
-                wall_s,
-                memory_bytes: distribution(&mut peaks[place]).0,
-            });
-        }
-        (groups, rows, group_count)
-    }
+/// Groups, for each the rows of its quantiles of durations, and how many groups there are.
+pub(super) type Groups = (Vec<Group>, Vec<Vec<u32>>, usize);
 
+/// The groups with most core seconds, for each the rows of its quantiles of durations, and how many there
+/// are.
+pub(super) fn groups(loaded: &Loaded, options: &AnalysisOptions) -> Groups {
+    let attempts = &loaded.attempts;
+    let mut sums = vec![Sums::default(); attempts.groups.len()];
+    for row in loaded.selected().filter(|row| attempts.ran(*row)) {
+        if let Some(sums) = sums.get_mut(attempts.group[row] as usize) {
+            sums.add(attempts, row);
+        }
+    }
+    let mut order: Vec<usize> = (0..sums.len()).filter(|group| sums[*group].count > 0).collect();
+    let group_count = order.len();
+    order.sort_by(|one, other| sums[*other].core_s.total_cmp(&sums[*one].core_s).then(one.cmp(other)));
+    order.truncate(options.top);
+    let mut place = vec![usize::MAX; sums.len()];
+    order.iter().enumerate().for_each(|(index, group)| place[*group] = index);
+    let mut walls: Vec<Vec<(f64, u32)>> = order
+        .iter()
+        .map(|group| Vec::with_capacity(usize::try_from(sums[*group].count).unwrap_or(0)))
+        .collect();
+    let mut peaks: Vec<Vec<(f64, u32)>> = vec![Vec::new(); order.len()];
+    for row in loaded.selected().filter(|row| attempts.ran(*row)) {
+        let place = place.get(attempts.group[row] as usize).copied().unwrap_or(usize::MAX);
+        let Some(walls) = walls.get_mut(place) else { continue };
+        let number = u32::try_from(row).unwrap_or(u32::MAX);
+        walls.push((attempts.wall_s[row], number));
+        if attempts.memory_bytes[row] != NO_BYTES {
+            #[allow(clippy::cast_precision_loss)]
+            peaks[place].push((attempts.memory_bytes[row] as f64, number));
+        }
+    }
+    let all_core_s: f64 = sums.iter().map(|sums| sums.core_s).sum();
+    let mut groups = Vec::with_capacity(order.len());
+    let mut rows = Vec::with_capacity(order.len());
+    for (place, number) in order.into_iter().enumerate() {
+        let sums = &sums[number];
+        let (wall_s, of_quantiles) = distribution(&mut walls[place]);
+        rows.push(of_quantiles);
+        groups.push(Group {
+            name: attempts.groups[number].clone(),
+            attempt_count: sums.count,
+            failed_count: sums.failed,
+            core_s: sums.core_s,
+            core_fraction: fraction(sums.core_s, all_core_s).unwrap_or(0.0),
+            cpu_efficiency_fraction: fraction(sums.cpu_s, sums.measured_core_s),
+            wall_s,
+            memory_bytes: distribution(&mut peaks[place]).0,
+        });
+    }
+    (groups, rows, group_count)
+}
+
+impl Analysis<'_> {
     /// All hosts, the worst first: largest share of failed and lost attempts beyond that of all, then the slowest.
     pub(super) fn hosts(&self) -> Vec<HostFindings> {
         let attempts = &self.loaded.attempts;
@@ -95,7 +98,7 @@ impl Analysis<'_> {
         let mut sums = vec![Sums::default(); attempts.hosts.len()];
         for row in 0..attempts.len() {
             if let Some(host) = attempts.host(row) {
-                sums[host as usize].add(self, row);
+                sums[host as usize].add(attempts, row);
             }
         }
         let node = |host: &str| {

@@ -8,7 +8,7 @@ use crate::definitions::{fraction, memory};
 use crate::error::ReportError;
 use crate::findings::{Distribution, GpuFindings, IoFindings, MemoryFindings, OutOfMemory, RunLife};
 use crate::load::attempts::NO_BYTES;
-use crate::load::{batches, column_names, column_or_null};
+use crate::load::{Loaded, batches, column_names, column_or_null};
 use crate::source::{Source, Table};
 
 /// What is summed over the files.
@@ -176,19 +176,19 @@ fn gpus(sources: &[Source], gpu_count: i64) -> Result<GpuFindings, ReportError> 
     Ok(findings)
 }
 
-impl Analysis<'_> {
-    /// Memory peaks of the attempts that the filter leaves, and the rows of their quantiles.
-    #[allow(clippy::cast_precision_loss)]
-    pub(super) fn peaks(&self) -> (Distribution, Vec<u32>) {
-        let attempts = &self.loaded.attempts;
-        let mut values: Vec<(f64, u32)> = self
-            .selected()
-            .filter(|row| attempts.memory_bytes[*row] != NO_BYTES)
-            .filter_map(|row| Some((attempts.memory_bytes[row] as f64, u32::try_from(row).ok()?)))
-            .collect();
-        distribution(&mut values)
-    }
+/// Memory peaks of the attempts that the filter leaves, and the rows of their quantiles.
+#[allow(clippy::cast_precision_loss)]
+pub(super) fn peaks(loaded: &Loaded) -> (Distribution, Vec<u32>) {
+    let attempts = &loaded.attempts;
+    let mut values: Vec<(f64, u32)> = loaded
+        .selected()
+        .filter(|row| attempts.memory_bytes[*row] != NO_BYTES)
+        .filter_map(|row| Some((attempts.memory_bytes[row] as f64, u32::try_from(row).ok()?)))
+        .collect();
+    distribution(&mut values)
+}
 
+impl Analysis<'_> {
     #[allow(clippy::cast_possible_truncation)]
     pub(super) fn memory(&self, peaks: Distribution) -> MemoryFindings {
         let requested_bytes = self.resources.requested_bytes;

@@ -144,7 +144,7 @@ fn extend(session: &mut Session, at: i64) {
 fn lose_nodes(source: &Source, sessions: &mut [Session]) -> Result<(), ReportError> {
     let lost = source
         .scan(Table::Events)?
-        .filter(col("kind").cast(DataType::String).eq(lit("node_lost")))
+        .filter(col("kind").eq(lit("node_lost")))
         .select([col("session"), col("host").cast(DataType::String), col("at").cast(DataType::Int64)])
         .collect()?;
     let hosts = batches::texts(&lost, "host")?;

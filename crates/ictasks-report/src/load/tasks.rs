@@ -3,6 +3,7 @@
 use ictasks_core::attempt::Outcome;
 use polars::prelude::*;
 
+use super::attempts::Attempts;
 use super::batches;
 use super::filter::Selection;
 use super::interned::Interned;
@@ -25,34 +26,37 @@ impl TaskCounts {
         self.0.iter().sum()
     }
 
-    /// Counts the tasks of all runs, or those that a filter leaves.
-    pub(super) fn read(sources: &[Source], selection: Option<&Selection>) -> Result<Self, ReportError> {
+    /// Counts the tasks of all runs: those that have attempts by their last one, all others never ran.
+    pub(super) fn of_all(sources: &[Source], attempts: &Attempts) -> Result<Self, ReportError> {
+        let mut counts = Self::default();
+        for row in (0..attempts.len()).filter(|row| attempts.is_last[*row]) {
+            counts.0[attempts.outcome[row] as usize] += 1;
+        }
+        let mut tasks = 0;
+        for source in sources.iter().filter(|source| source.has(Table::Tasks)) {
+            let rows = source.scan(Table::Tasks)?.select([len().alias("count")]).collect()?;
+            tasks += batches::integers(&rows, "count", 0)?.first().copied().unwrap_or(0);
+        }
+        counts.0[Outcome::Pending as usize] += (tasks - counts.sum()).max(0);
+        Ok(counts)
+    }
+
+    /// Counts the tasks of all runs that a filter leaves.
+    pub(super) fn selected(sources: &[Source], selection: &Selection) -> Result<Self, ReportError> {
         let mut counts = Self::default();
         for (run, source) in sources.iter().enumerate().filter(|(_, source)| source.has(Table::Tasks)) {
-            let tasks = source.scan(Table::Tasks)?;
-            if let Some(selection) = selection {
-                batches::for_each(tasks.select([col("outcome"), col("task_index")]), &mut |batch| {
-                    let mut names = Interned::default();
-                    let outcomes = batches::categories(batch, "outcome", &mut names)?;
-                    let indices = batches::integers(batch, "task_index", -1)?;
-                    for (outcome, task_index) in outcomes.into_iter().zip(indices) {
-                        if selection.contains(run, task_index) {
-                            counts.add(names.text(outcome), 1);
-                        }
+            let tasks = source.scan(Table::Tasks)?.select([col("outcome"), col("task_index")]);
+            batches::for_each(tasks, &mut |batch| {
+                let mut names = Interned::default();
+                let outcomes = batches::categories(batch, "outcome", &mut names)?;
+                let indices = batches::integers(batch, "task_index", -1)?;
+                for (outcome, task_index) in outcomes.into_iter().zip(indices) {
+                    if selection.contains(run, task_index) {
+                        counts.add(names.text(outcome), 1);
                     }
-                    Ok(())
-                })?;
-                continue;
-            }
-            let by_outcome = tasks
-                .group_by([col("outcome").cast(DataType::String)])
-                .agg([len().alias("count")])
-                .collect_with_engine(Engine::Streaming)?
-                .unwrap_single();
-            let names = batches::texts(&by_outcome, "outcome")?;
-            for (name, count) in names.iter().zip(batches::integers(&by_outcome, "count", 0)?) {
-                counts.add(name.unwrap_or_default(), count);
-            }
+                }
+                Ok(())
+            })?;
         }
         Ok(counts)
     }
