@@ -2,10 +2,12 @@
 //!
 //! - [`Source`]: where the tables of a run lie.
 //! - [`Findings`]: every number of a report, computed once.
+//! - [`compare`]: two runs side by side.
 //! - [`harmless`], [`units`]: text of tasks and figures, for people.
 //!
 //! Nothing here prints.
 
+pub mod compare;
 pub mod error;
 pub mod findings;
 pub mod harmless;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub mod compare;
+
 /// Runs many small programs on all processors and records what happened to every one of them.
 #[derive(Debug, Parser)]
 #[command(name = "ictasks", version, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
@@ -47,6 +49,9 @@ pub enum Command {
     Watch(WatchArguments),
     /// Ask a run to stop, from any host that sees its directory: `ictasks stop runs/first --drain`
     Stop(StopArguments),
+    /// Show what changed from one run to another: `ictasks compare runs/before runs/after`
+    #[command(after_help = compare::EXAMPLES)]
+    Compare(compare::CompareArguments),
     /// Print the JSON schema of the configuration file: `ictasks schema > ictasks.schema.json`
     Schema,
 }

@@ -4,6 +4,7 @@
 //! - [`taskfarm`]: the subcommand that runs tasks; [`input`], [`claim`], [`resume`] and [`dry_run`] are
 //!   its parts
 //! - [`watch`], [`stop`]: the subcommands that look at a run and ask it to stop; [`liveness`]
+//! - [`compare`]: the subcommand that compares two runs; [`page`]: where its pages go
 //! - [`progress`], [`summary`]: what the user sees meanwhile and at the end
 //! - [`schema`]: the subcommand that prints the JSON schema of the configuration
 //! - [`command_line`]: the typed command again, changed, for messages
@@ -13,10 +14,12 @@
 mod claim;
 mod cli;
 mod command_line;
+mod compare;
 mod console;
 mod dry_run;
 mod exit;
 mod input;
+mod page;
 mod progress;
 mod resume;
 mod schema;
@@ -38,6 +41,7 @@ fn main() -> std::process::ExitCode {
         Command::Taskfarm(arguments) => taskfarm::run(arguments, &mut console),
         Command::Watch(arguments) => watch::run(arguments, &mut console),
         Command::Stop(arguments) => stop::run(arguments, &mut console),
+        Command::Compare(arguments) => compare::run(arguments, &mut console),
         Command::Schema => schema::run(&mut console),
     };
     match outcome {

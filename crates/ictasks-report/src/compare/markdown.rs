@@ -1,0 +1,93 @@
+//! A comparison in Markdown (GitHub's), for a merge request or a notebook.
+
+use std::fmt::Write as _;
+
+use super::comparison::Comparison;
+use super::outline::{self, Cell, Grid};
+use crate::harmless;
+
+/// Renders it.
+pub fn markdown(comparison: &Comparison) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_page(&mut text, comparison);
+    text
+}
+
+fn write_page(text: &mut String, comparison: &Comparison) -> std::fmt::Result {
+    writeln!(text, "# {}\n", outline::TITLE)?;
+    let verdict = &comparison.verdict;
+    writeln!(text, "**{}**: {}", outline::mood(verdict.mood), plain(&verdict.sentence))?;
+    for section in outline::sections(comparison) {
+        writeln!(text, "\n## {}", plain(&section.title))?;
+        for line in &section.lines {
+            writeln!(text, "\n{}", plain(line))?;
+        }
+        if let Some(grid) = &section.grid {
+            writeln!(text)?;
+            write_grid(text, grid)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_grid(text: &mut String, grid: &Grid) -> std::fmt::Result {
+    let is_figure = |at: usize| grid.rows.iter().any(|row| matches!(row[at], Cell::Figure(_)));
+    let header: Vec<String> = grid.header.iter().map(|name| plain(name)).collect();
+    writeln!(text, "| {} |", header.join(" | "))?;
+    let rules = (0..header.len()).map(|at| if is_figure(at) { "---:" } else { "---" });
+    writeln!(text, "| {} |", rules.collect::<Vec<_>>().join(" | "))?;
+    for row in &grid.rows {
+        let cells = row.iter().map(|cell| match cell {
+            Cell::Verbatim(text) => code(text),
+            Cell::Words(text) | Cell::Figure(text) => plain(text.trim_start()),
+        });
+        writeln!(text, "| {} |", cells.collect::<Vec<_>>().join(" | "))?;
+    }
+    Ok(())
+}
+
+/// Text in which nothing is markup.
+fn plain(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in harmless::one_line(text).chars() {
+        match character {
+            // A bar ends a cell, a colon makes a link of `http:`, an `@` calls people.
+            '|' | ':' | '@' => drop(write!(escaped, "&#{};", u32::from(character))),
+            _ if "\\`*_[]<>&~#!{}$".contains(character) => escaped.extend(['\\', character]),
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+/// Text as code, between more backticks than it has in a row.
+fn code(text: &str) -> String {
+    let text = harmless::one_line(text);
+    if text.trim().is_empty() {
+        return String::new();
+    }
+    // A bar ends a cell even in code, and whether a backslash before it helps differs between readers.
+    if text.contains('|') {
+        return plain(&text);
+    }
+    let longest = text.split(|character| character != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    let pad = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    format!("{fence}{pad}{text}{pad}{fence}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_is_markup() {
+        assert_eq!(plain("a*b <i> @me http://x"), "a\\*b \\<i\\> &#64;me http&#58;//x");
+        assert_eq!(code("a `b` c"), "``a `b` c``");
+        assert_eq!(code("a \\| <b>"), "a \\\\&#124; \\<b\\>");
+        assert_eq!(code("`x"), "`` `x ``");
+        assert_eq!(code(" "), "");
+        assert_eq!(code("two\nlines\u{1b}[31m"), "`two lines`");
+    }
+}

@@ -1,0 +1,219 @@
+//! Which task of one run is which of the other.
+//!
+//! Asked for nothing else, tasks are paired by id where ids were given: those whose id is not their
+//! position, and all of a run in which a number that is an id is not the position. All others are
+//! paired by the command before placeholders, the nth occurrence in A with the nth in B, in the order
+//! of the task lists; so a line that was put in changes no other pair.
+
+use polars::prelude::*;
+
+use super::comparison::{MatchFacts, Matching, PairedBy};
+use super::side::Side;
+use crate::error::ReportError;
+use crate::source::{Source, Table};
+use crate::units;
+
+/// Pairs, and tasks without a partner.
+#[derive(Debug)]
+pub(super) struct Matches {
+    /// Rows of A and B that belong together: `row`, `b_row`, in the order of A.
+    rows: DataFrame,
+    paired_by: Vec<PairedBy>,
+}
+
+/// A column of parameters, and the type to which both runs bring it.
+#[derive(Clone, Debug)]
+pub(super) struct Param {
+    name: PlSmallStr,
+    kind: DataType,
+}
+
+impl Param {
+    /// The values.
+    pub(super) fn values(&self) -> Expr {
+        col(self.name.clone()).cast(self.kind.clone())
+    }
+}
+
+/// The columns of parameters that both runs have, if tasks are to be paired by them.
+///
+/// # Errors
+/// If they share none.
+pub(super) fn shared_params(
+    a: &Source,
+    b: &Source,
+    matching: Option<Matching>,
+    lacks: &mut Vec<String>,
+) -> Result<Vec<Param>, ReportError> {
+    if matching != Some(Matching::Param) {
+        return Ok(Vec::new());
+    }
+    let (params_a, params_b) = (params(a)?, params(b)?);
+    let mut shared = Vec::new();
+    for Param { name, kind } in &params_a {
+        let Some(other) = params_b.iter().find(|other| other.name == *name) else { continue };
+        let kind = match (kind, &other.kind) {
+            (a, b) if a == b => a.clone(),
+            (a, b) if a.is_primitive_numeric() && b.is_primitive_numeric() => DataType::Float64,
+            _ => DataType::String,
+        };
+        shared.push(Param { name: name.clone(), kind });
+    }
+    if shared.is_empty() {
+        let known = params_a.iter().chain(&params_b).map(|param| param.name.to_string()).collect();
+        return Err(ReportError::NoColumn { name: "param_*".to_owned(), known });
+    }
+    for (source, params) in [(a, &params_a), (b, &params_b)] {
+        let is_lone = |param: &&Param| shared.iter().all(|shared| shared.name != param.name);
+        let names: Vec<&str> = params.iter().filter(is_lone).map(|param| param.name.as_str()).collect();
+        if !names.is_empty() {
+            let names = names.join("`, `");
+            lacks.push(format!("only `{}` has `{names}`: not looked at where tasks are paired", source.name));
+        }
+    }
+    Ok(shared)
+}
+
+fn params(source: &Source) -> Result<Vec<Param>, ReportError> {
+    let schema = source.scan(Table::Tasks)?.collect_schema()?;
+    let params = schema.iter().filter(|(name, _)| name.starts_with("param_"));
+    Ok(params.map(|(name, kind)| Param { name: name.clone(), kind: kind.clone() }).collect())
+}
+
+/// Finds the pairs.
+pub(super) fn pair(
+    a: &Side,
+    b: &Side,
+    matching: Option<Matching>,
+    params: &[Param],
+) -> Result<Matches, ReportError> {
+    let sides = [a, b].map(|side| side.frame.clone().lazy());
+    let [of_a, of_b] = sides.clone();
+    let found = match matching {
+        Some(by) => vec![(by, joined(of_a, of_b, by, params)?.collect()?)],
+        None => by_what_was_given(of_a, of_b)?,
+    };
+    let count = |frame: &DataFrame| i64::try_from(frame.height()).unwrap_or(i64::MAX);
+    let paired_by = found.iter().map(|(by, pairs)| PairedBy { by: *by, pair_count: count(pairs) });
+    let paired_by = paired_by.filter(|paired| paired.pair_count > 0).collect();
+    let frames: Vec<LazyFrame> = found.into_iter().map(|(_, pairs)| pairs.lazy()).collect();
+    let rows =
+        concat(frames, UnionArgs::default())?.sort(["row"], SortMultipleOptions::default()).collect()?;
+    Ok(Matches { rows, paired_by })
+}
+
+/// By id where that was given on a side, the rest by command.
+fn by_what_was_given(a: LazyFrame, b: LazyFrame) -> Result<Vec<(Matching, DataFrame)>, ReportError> {
+    let (given_a, given_b) = (given(&a)?, given(&b)?);
+    let mut by_id = DataFrame::empty_with_schema(&pair_schema());
+    let (mut rest_a, mut rest_b) = (a.clone(), b.clone());
+    if given_a.any || given_b.any {
+        let with_given = |side: LazyFrame, given: Given| side.with_column(given.expression.alias("is_given"));
+        let (a, b) = (with_given(a, given_a), with_given(b, given_b));
+        let on = [col("task_id")];
+        let b = b.select([col("task_id"), col("row").alias("b_row"), col("is_given").alias("b_is_given")]);
+        let pairs = a.join(b, on.clone(), on, JoinArgs::new(JoinType::Inner));
+        let pairs = pairs.filter(col("is_given").or(col("b_is_given"))).select([col("row"), col("b_row")]);
+        by_id = pairs.collect()?;
+        rest_a = rest_a.anti_join(by_id.clone().lazy(), col("row"), col("row"));
+        rest_b = rest_b.anti_join(by_id.clone().lazy(), col("row"), col("b_row"));
+    }
+    let by_command = joined(rest_a, rest_b, Matching::Command, &[])?.collect()?;
+    Ok(vec![(Matching::Id, by_id), (Matching::Command, by_command)])
+}
+
+fn pair_schema() -> Schema {
+    Schema::from_iter([("row".into(), IDX_DTYPE), ("b_row".into(), IDX_DTYPE)])
+}
+
+/// Of which tasks of a run the id was given.
+struct Given {
+    any: bool,
+    expression: Expr,
+}
+
+fn given(side: &LazyFrame) -> Result<Given, ReportError> {
+    let is_own = col("task_id").neq(col("task_index").cast(DataType::String));
+    let own = side.clone().filter(is_own.clone()).select([col("task_id")]).collect()?;
+    let is_number = |id: &str| id.parse::<u64>().is_ok_and(|number| number.to_string() == id);
+    // A number that is not the position was given: then so was every other number.
+    let numbers_are_given = own.column("task_id")?.str()?.iter().flatten().any(is_number);
+    Ok(Given { any: own.height() > 0, expression: if numbers_are_given { lit(true) } else { is_own } })
+}
+
+/// Rows with equal keys, the nth of A with the nth of B.
+fn joined(a: LazyFrame, b: LazyFrame, by: Matching, params: &[Param]) -> Result<LazyFrame, ReportError> {
+    let mut keys = match by {
+        Matching::Id => vec![col("task_id")],
+        Matching::Command => vec![col("command_hash")],
+        Matching::Param => params.iter().map(|param| col(param.name.clone())).collect(),
+    };
+    let keyed = |side: LazyFrame, row: &str| -> Result<LazyFrame, ReportError> {
+        // A task without parameters is like no other.
+        let side = match by {
+            Matching::Param => {
+                let has_any = keys.iter().cloned().map(Expr::is_not_null).reduce(Expr::or);
+                side.filter(has_any.unwrap_or_else(|| lit(false)))
+            }
+            Matching::Id | Matching::Command => side,
+        };
+        let nth = col("row").cum_count(false).over(keys.clone())?.alias("nth");
+        let mut wanted = keys.clone();
+        wanted.extend([col("row").alias(row), nth]);
+        Ok(side.sort(["row"], SortMultipleOptions::default()).select(wanted))
+    };
+    let (a, b) = (keyed(a, "row")?, keyed(b, "b_row")?);
+    keys.push(col("nth"));
+    let arguments = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Inner) };
+    Ok(a.join(b, keys.clone(), keys, arguments).select([col("row"), col("b_row")]))
+}
+
+impl Matches {
+    /// The pairs, with the columns of A by their names and those of B with `b_` before it.
+    pub(super) fn pairs(&self, a: &Side, b: &Side) -> Result<DataFrame, ReportError> {
+        let mut pairs = a.frame.take(self.rows.column("row")?.idx()?)?;
+        let of_b = b.frame.take(self.rows.column("b_row")?.idx()?)?;
+        let renamed = of_b
+            .columns()
+            .iter()
+            .map(|column| column.clone().with_name(format!("b_{}", column.name()).into()));
+        pairs.hstack_mut(&renamed.collect::<Vec<_>>())?;
+        Ok(pairs)
+    }
+
+    /// The tasks of A without a partner.
+    pub(super) fn missing(&self, a: &Side) -> Result<DataFrame, ReportError> {
+        let rows = self.rows.clone().lazy();
+        Ok(a.frame.clone().lazy().anti_join(rows, col("row"), col("row")).collect()?)
+    }
+
+    /// The tasks of B without a partner.
+    pub(super) fn new_tasks(&self, b: &Side) -> Result<DataFrame, ReportError> {
+        let rows = self.rows.clone().lazy();
+        Ok(b.frame.clone().lazy().anti_join(rows, col("row"), col("b_row")).collect()?)
+    }
+
+    /// What is told of the pairing.
+    pub(super) fn facts(&self, asked: Option<Matching>, a: &Side, b: &Side) -> MatchFacts {
+        let pairs = self.rows.height();
+        let smaller = a.task_count().min(b.task_count());
+        MatchFacts {
+            asked,
+            pair_count: i64::try_from(pairs).unwrap_or(i64::MAX),
+            paired_by: self.paired_by.clone(),
+            hint: (2 * pairs < smaller).then(|| hint(asked, smaller - pairs)),
+        }
+    }
+}
+
+/// What may pair more tasks.
+fn hint(asked: Option<Matching>, count: usize) -> String {
+    let without = units::counted(i64::try_from(count).unwrap_or(i64::MAX), "task");
+    match asked {
+        None => format!(
+            "{without} of the smaller run found no partner: `--match id` pairs equal ids, also those that come from \
+             the position; `--match param` equal parameters"
+        ),
+        Some(_) => format!("{without} of the smaller run found no partner: another `--match` may find more"),
+    }
+}
