@@ -90,10 +90,26 @@ mod tests {
         let durations = [0.0, 0.0042, 0.042, 0.42, 12.34, 59.96, 245.0, 12_000.0, 187_200.0].map(duration);
         assert_eq!(
             durations,
-            ["0.0 ms", "4.2 ms", "42 ms", "0.42 s", "12.3 s", "1 min 00 s", "4 min 05 s", "3 h 20 min", "2 d 04 h"]
+            [
+                "0.0 ms",
+                "4.2 ms",
+                "42 ms",
+                "0.42 s",
+                "12.3 s",
+                "1 min 00 s",
+                "4 min 05 s",
+                "3 h 20 min",
+                "2 d 04 h"
+            ]
         );
-        assert_eq!([0.41, 138.0, 4_442_400.0].map(core_time), ["0.41 core s", "2.3 core min", "1,234 core h"]);
-        assert_eq!([512, 1229, 671_088_640, 2_469_606_195].map(bytes), ["512 B", "1.2 KiB", "640 MiB", "2.3 GiB"]);
+        assert_eq!(
+            [0.41, 138.0, 4_442_400.0].map(core_time),
+            ["0.41 core s", "2.3 core min", "1,234 core h"]
+        );
+        assert_eq!(
+            [512, 1229, 671_088_640, 2_469_606_195].map(bytes),
+            ["512 B", "1.2 KiB", "640 MiB", "2.3 GiB"]
+        );
         assert_eq!([0.0, 0.001, 0.594, 0.9999, 1.0].map(percent), ["0 %", "<1 %", "59 %", ">99 %", "100 %"]);
         assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([counted(1, "task"), counted(2, "task")], ["1 task", "2 tasks"]);

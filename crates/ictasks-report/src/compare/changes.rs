@@ -38,10 +38,10 @@ pub(super) fn find(
     sides: [(&Source, &Side); 2],
     options: &CompareOptions,
 ) -> Result<Found, ReportError> {
-    let pairs = with_memory(pairs.clone().lazy()).collect()?;
+    let pairs = with_states(with_memory(pairs.clone().lazy())).collect()?;
     let [(source_a, a), (source_b, b)] = sides;
     let list = |condition: Expr, order: Order| changes(&pairs, condition, order, options.top);
-    let (passed_both, in_list) = (passed("outcome").and(passed("b_outcome")), Order::OfList);
+    let (passed_both, in_list) = (is("state", PASSED).and(is("b_state", PASSED)), Order::OfList);
     let time =
         Growth { a: "run_s", b: "b_run_s", floor: options.time_floor_s, ratio: options.threshold_ratio };
     #[allow(clippy::cast_precision_loss)]
@@ -49,9 +49,9 @@ pub(super) fn find(
     let memory = Growth { a: "memory_bytes", b: "b_memory_bytes", floor: memory_floor, ..time };
     let mut found = Found {
         transitions: transitions(&pairs)?,
-        newly_failing: list(passed("outcome").and(failed("b_outcome")), in_list)?,
-        unfinished: list(passed("outcome").and(unfinished("b_outcome")), in_list)?,
-        newly_passing: list(failed("outcome").and(passed("b_outcome")), in_list)?,
+        newly_failing: list(is("state", PASSED).and(is("b_state", FAILED)), in_list)?,
+        unfinished: list(is("state", PASSED).and(is("b_state", UNFINISHED)), in_list)?,
+        newly_passing: list(is("state", FAILED).and(is("b_state", PASSED)), in_list)?,
         slower: list(passed_both.clone().and(time.grown()), time.by_difference())?,
         faster: list(passed_both.clone().and(time.reversed().grown()), time.reversed().by_difference())?,
         more_memory: list(passed_both.clone().and(memory.grown()), memory.by_difference())?,
@@ -63,18 +63,25 @@ pub(super) fn find(
     Ok(found)
 }
 
-fn passed(column: &str) -> Expr {
-    col(column).eq(lit(Outcome::Succeeded.as_str()))
+const PASSED: i32 = 0;
+const FAILED: i32 = 1;
+const UNFINISHED: i32 = 2;
+
+fn is(column: &str, state: i32) -> Expr {
+    col(column).eq(lit(state))
 }
 
-fn failed(column: &str) -> Expr {
-    let failures = Outcome::ALL.iter().filter(|outcome| outcome.is_failure());
-    let is_one = failures.map(|outcome| col(column).eq(lit(outcome.as_str()))).reduce(Expr::or);
-    is_one.unwrap_or_else(|| lit(false))
-}
-
-fn unfinished(column: &str) -> Expr {
-    passed(column).or(failed(column)).not()
+/// Adds `state` and `b_state`: outcomes as one of three numbers.
+fn with_states(pairs: LazyFrame) -> LazyFrame {
+    let state = |column: &str, name: &str| {
+        let failures = Outcome::ALL.iter().filter(|outcome| outcome.is_failure());
+        let has_failed = failures.map(|outcome| col(column).eq(lit(outcome.as_str()))).reduce(Expr::or);
+        let otherwise =
+            when(has_failed.unwrap_or_else(|| lit(false))).then(lit(FAILED)).otherwise(lit(UNFINISHED));
+        let has_passed = col(column).eq(lit(Outcome::Succeeded.as_str()));
+        when(has_passed).then(lit(PASSED)).otherwise(otherwise).alias(name)
+    };
+    pairs.with_columns([state("outcome", "state"), state("b_outcome", "b_state")])
 }
 
 /// Adds `memory_bytes` and `b_memory_bytes`: what was measured in the same way on both sides. A tree
@@ -133,14 +140,16 @@ enum Order {
 }
 
 fn changes(pairs: &DataFrame, condition: Expr, order: Order, top: usize) -> Result<Changes, ReportError> {
-    let found = pairs.clone().lazy().filter(condition).collect()?;
-    let task_count = count(&found);
     let (by, descending) = match order {
         Order::OfList => (col("task_index"), false),
         Order::OfGrowth(growth) => (growth.difference(), true),
     };
-    let options = SortMultipleOptions::default().with_order_descending(descending).with_maintain_order(true);
-    let first = found.lazy().sort_by_exprs([by], options).limit(limit(top)).collect()?;
+    let ranked = pairs.clone().lazy().with_row_index("row", None).filter(condition);
+    let ranked = ranked.select([col("row"), by.alias("rank")]).collect()?;
+    let task_count = count(&ranked);
+    let options = SortMultipleOptions::default().with_order_descending_multi([descending, false]);
+    let first = ranked.sort(["rank", "row"], options)?.head(Some(top));
+    let first = pairs.take(first.column("row")?.idx()?)?;
     let a = task_sides(&first, "")?;
     let b = task_sides(&first, "b_")?;
     Ok(Changes { task_count, pairs: a.into_iter().zip(b).map(|(a, b)| pair(a, b)).collect() })

@@ -110,7 +110,7 @@ pub struct ComparedRun {
     pub cpu_s: Option<f64>,
     /// Time in which a session was alive, summed.
     pub makespan_s: Option<f64>,
-    /// Median running time of attempts that succeeded.
+    /// Median over tasks of the running time, see [`TimeComparison`].
     pub median_run_s: Option<f64>,
     /// Largest memory peak of an attempt: the larger of largest process and sampled tree.
     pub largest_memory_bytes: Option<i64>,

@@ -5,6 +5,8 @@
 //! paired by the command before placeholders, the nth occurrence in A with the nth in B, in the order
 //! of the task lists; so a line that was put in changes no other pair.
 
+use std::cmp::Ordering;
+
 use polars::prelude::*;
 
 use super::comparison::{MatchFacts, Matching, PairedBy};
@@ -12,6 +14,18 @@ use super::side::Side;
 use crate::error::ReportError;
 use crate::source::{Source, Table};
 use crate::units;
+
+/// Columns of pairs.
+const FIGURES: [&str; 8] = [
+    "task_index",
+    "task_id",
+    "attempt",
+    "outcome",
+    "succeeded_count",
+    "run_s",
+    "process_bytes",
+    "tree_bytes",
+];
 
 /// Pairs, and tasks without a partner.
 #[derive(Debug)]
@@ -87,11 +101,16 @@ pub(super) fn pair(
     matching: Option<Matching>,
     params: &[Param],
 ) -> Result<Matches, ReportError> {
-    let sides = [a, b].map(|side| side.frame.clone().lazy());
-    let [of_a, of_b] = sides.clone();
     let found = match matching {
-        Some(by) => vec![(by, joined(of_a, of_b, by, params)?.collect()?)],
-        None => by_what_was_given(of_a, of_b)?,
+        None => by_what_was_given(&a.frame, &b.frame)?,
+        Some(Matching::Command) => vec![(Matching::Command, by_command(&a.frame, &b.frame)?)],
+        Some(by) => {
+            let keys = match by {
+                Matching::Param => params.iter().map(|param| col(param.name.clone())).collect(),
+                _ => vec![col("task_id")],
+            };
+            vec![(by, by_keys(a.frame.clone().lazy(), b.frame.clone().lazy(), keys)?)]
+        }
     };
     let count = |frame: &DataFrame| i64::try_from(frame.height()).unwrap_or(i64::MAX);
     let paired_by = found.iter().map(|(by, pairs)| PairedBy { by: *by, pair_count: count(pairs) });
@@ -103,27 +122,25 @@ pub(super) fn pair(
 }
 
 /// By id where that was given on a side, the rest by command.
-fn by_what_was_given(a: LazyFrame, b: LazyFrame) -> Result<Vec<(Matching, DataFrame)>, ReportError> {
-    let (given_a, given_b) = (given(&a)?, given(&b)?);
-    let mut by_id = DataFrame::empty_with_schema(&pair_schema());
-    let (mut rest_a, mut rest_b) = (a.clone(), b.clone());
-    if given_a.any || given_b.any {
-        let with_given = |side: LazyFrame, given: Given| side.with_column(given.expression.alias("is_given"));
-        let (a, b) = (with_given(a, given_a), with_given(b, given_b));
-        let on = [col("task_id")];
-        let b = b.select([col("task_id"), col("row").alias("b_row"), col("is_given").alias("b_is_given")]);
-        let pairs = a.join(b, on.clone(), on, JoinArgs::new(JoinType::Inner));
-        let pairs = pairs.filter(col("is_given").or(col("b_is_given"))).select([col("row"), col("b_row")]);
-        by_id = pairs.collect()?;
-        rest_a = rest_a.anti_join(by_id.clone().lazy(), col("row"), col("row"));
-        rest_b = rest_b.anti_join(by_id.clone().lazy(), col("row"), col("b_row"));
+fn by_what_was_given(a: &DataFrame, b: &DataFrame) -> Result<Vec<(Matching, DataFrame)>, ReportError> {
+    let (given_a, given_b) = (given(a)?, given(b)?);
+    if !given_a.any && !given_b.any {
+        return Ok(vec![(Matching::Command, by_command(a, b)?)]);
     }
-    let by_command = joined(rest_a, rest_b, Matching::Command, &[])?.collect()?;
+    let [of_a, of_b] = [(a, &given_a), (b, &given_b)].map(|(side, given)| {
+        let is_given = given.expression.clone().alias("is_given");
+        side.clone().lazy().select([col("task_id"), col("row"), is_given])
+    });
+    let on = [col("task_id")];
+    let of_b = of_b.rename(["row", "is_given"], ["b_row", "b_is_given"], true);
+    let pairs = of_a.join(of_b, on.clone(), on, JoinArgs::new(JoinType::Inner));
+    let pairs = pairs.filter(col("is_given").or(col("b_is_given"))).select([col("row"), col("b_row")]);
+    let by_id = pairs.collect()?;
+    let rest = |side: &DataFrame, row: &str| {
+        side.clone().lazy().anti_join(by_id.clone().lazy(), col("row"), col(row)).collect()
+    };
+    let by_command = by_command(&rest(a, "row")?, &rest(b, "b_row")?)?;
     Ok(vec![(Matching::Id, by_id), (Matching::Command, by_command)])
-}
-
-fn pair_schema() -> Schema {
-    Schema::from_iter([("row".into(), IDX_DTYPE), ("b_row".into(), IDX_DTYPE)])
 }
 
 /// Of which tasks of a run the id was given.
@@ -132,47 +149,66 @@ struct Given {
     expression: Expr,
 }
 
-fn given(side: &LazyFrame) -> Result<Given, ReportError> {
+fn given(side: &DataFrame) -> Result<Given, ReportError> {
     let is_own = col("task_id").neq(col("task_index").cast(DataType::String));
-    let own = side.clone().filter(is_own.clone()).select([col("task_id")]).collect()?;
+    let own = side.clone().lazy().filter(is_own.clone()).select([col("task_id")]).collect()?;
     let is_number = |id: &str| id.parse::<u64>().is_ok_and(|number| number.to_string() == id);
     // A number that is not the position was given: then so was every other number.
     let numbers_are_given = own.column("task_id")?.str()?.iter().flatten().any(is_number);
     Ok(Given { any: own.height() > 0, expression: if numbers_are_given { lit(true) } else { is_own } })
 }
 
-/// Rows with equal keys, the nth of A with the nth of B.
-fn joined(a: LazyFrame, b: LazyFrame, by: Matching, params: &[Param]) -> Result<LazyFrame, ReportError> {
-    let mut keys = match by {
-        Matching::Id => vec![col("task_id")],
-        Matching::Command => vec![col("command_hash")],
-        Matching::Param => params.iter().map(|param| col(param.name.clone())).collect(),
-    };
-    let keyed = |side: LazyFrame, row: &str| -> Result<LazyFrame, ReportError> {
-        // A task without parameters is like no other.
-        let side = match by {
-            Matching::Param => {
-                let has_any = keys.iter().cloned().map(Expr::is_not_null).reduce(Expr::or);
-                side.filter(has_any.unwrap_or_else(|| lit(false)))
+/// Rows with equal commands, the nth of A with the nth of B: both sides are sorted by command and by
+/// row, and gone through together.
+fn by_command(a: &DataFrame, b: &DataFrame) -> Result<DataFrame, ReportError> {
+    let (a, b) = (commands(a)?, commands(b)?);
+    let (mut rows, mut b_rows) = (Vec::new(), Vec::new());
+    let (mut at, mut b_at) = (0, 0);
+    while let (Some((command, row)), Some((b_command, b_row))) = (a.get(at), b.get(b_at)) {
+        match command.cmp(b_command) {
+            Ordering::Less => at += 1,
+            Ordering::Greater => b_at += 1,
+            Ordering::Equal => {
+                rows.push(*row);
+                b_rows.push(*b_row);
+                at += 1;
+                b_at += 1;
             }
-            Matching::Id | Matching::Command => side,
-        };
-        let nth = col("row").cum_count(false).over(keys.clone())?.alias("nth");
+        }
+    }
+    Ok(df!("row" => rows, "b_row" => b_rows)?)
+}
+
+fn commands(side: &DataFrame) -> Result<Vec<(i64, IdxSize)>, ReportError> {
+    let (hashes, rows) = (side.column("command_hash")?.i64()?, side.column("row")?.idx()?);
+    let mut commands: Vec<(i64, IdxSize)> =
+        hashes.iter().zip(rows.iter()).filter_map(|(hash, row)| Some((hash?, row?))).collect();
+    commands.sort_unstable();
+    Ok(commands)
+}
+
+/// Rows with equal keys, the nth of A with the nth of B. A task without any key is like no other.
+fn by_keys(a: LazyFrame, b: LazyFrame, mut keys: Vec<Expr>) -> Result<DataFrame, ReportError> {
+    let has_any = keys.iter().cloned().map(Expr::is_not_null).reduce(Expr::or);
+    let has_any = has_any.unwrap_or_else(|| lit(false));
+    let nth = col("row").cum_count(false).over(keys.clone())?.alias("nth");
+    let keyed = |side: LazyFrame, row: &str| {
         let mut wanted = keys.clone();
-        wanted.extend([col("row").alias(row), nth]);
-        Ok(side.sort(["row"], SortMultipleOptions::default()).select(wanted))
+        wanted.extend([col("row").alias(row), nth.clone()]);
+        side.filter(has_any.clone()).sort(["row"], SortMultipleOptions::default()).select(wanted)
     };
-    let (a, b) = (keyed(a, "row")?, keyed(b, "b_row")?);
+    let (a, b) = (keyed(a, "row"), keyed(b, "b_row"));
     keys.push(col("nth"));
     let arguments = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Inner) };
-    Ok(a.join(b, keys.clone(), keys, arguments).select([col("row"), col("b_row")]))
+    Ok(a.join(b, keys.clone(), keys, arguments).select([col("row"), col("b_row")]).collect()?)
 }
 
 impl Matches {
-    /// The pairs, with the columns of A by their names and those of B with `b_` before it.
+    /// The pairs, with the figures of A by their names and those of B with `b_` before it.
     pub(super) fn pairs(&self, a: &Side, b: &Side) -> Result<DataFrame, ReportError> {
-        let mut pairs = a.frame.take(self.rows.column("row")?.idx()?)?;
-        let of_b = b.frame.take(self.rows.column("b_row")?.idx()?)?;
+        let (a, b) = (a.frame.select(FIGURES)?, b.frame.select(FIGURES)?);
+        let mut pairs = a.take(self.rows.column("row")?.idx()?)?;
+        let of_b = b.take(self.rows.column("b_row")?.idx()?)?;
         let renamed = of_b
             .columns()
             .iter()
