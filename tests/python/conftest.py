@@ -12,11 +12,16 @@ PROGRAMS = os.environ.get("ICTASKS_TEST_PROGRAMS", "")
 CLONE = Path(__file__).resolve().parents[2]
 
 
+def program(*arguments):
+    """The program under test with these arguments."""
+    path = os.path.join(PROGRAMS, "ictasks")
+    assert shutil.which(path), f"`{path}` is missing: run tests/run-all"
+    return [path, *map(str, arguments)]
+
+
 def command(*arguments):
-    """The command line of the program under test."""
-    program = os.path.join(PROGRAMS, "ictasks")
-    assert shutil.which(program), f"`{program}` is missing: run tests/run-all"
-    return [program, "taskfarm", *map(str, arguments)]
+    """The command line of a task farm."""
+    return program("taskfarm", *arguments)
 
 
 @pytest.fixture(scope="session")

@@ -1,21 +1,36 @@
 //! A run directory to findings, and findings to text, Markdown, JSON and HTML.
 //!
 //! - [`Source`]: where the tables of a run lie.
-//! - [`Findings`]: every number of a report, computed once.
+//! - [`analyse`]: from the tables to [`Findings`], every number of a report, computed once. It loads columns
+//!   (`load`), applies the `definitions`, groups `failures`, and finds out what to change (`advice`).
+//! - [`text`], [`markdown`], [`html`]: findings for people.
 //! - [`compare`]: two runs side by side.
 //! - [`harmless`], [`units`]: text of tasks and figures, for people.
 //!
 //! Nothing here prints.
 
+mod advice;
+mod analysis;
 pub mod compare;
+mod definitions;
 pub mod error;
+mod failures;
 pub mod findings;
 pub mod harmless;
+pub mod html;
+mod ids;
+mod lines;
+mod load;
+pub mod markdown;
 pub mod moment;
 pub mod source;
+pub mod text;
 pub mod units;
 
+pub use analysis::{AnalysisOptions, analyse};
 pub use error::ReportError;
 pub use findings::Findings;
+pub use ids::selected_ids;
+pub use load::GroupBy;
 pub use moment::Moment;
 pub use source::{Source, Table};

@@ -1,5 +1,7 @@
 //! What can be typed.
 
+pub mod report;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -49,6 +51,9 @@ pub enum Command {
     Watch(WatchArguments),
     /// Ask a run to stop, from any host that sees its directory: `ictasks stop runs/first --drain`
     Stop(StopArguments),
+    /// Summarise a run: what happened, what failed and why, what to change: `ictasks report runs/first`
+    #[command(after_help = report::EXAMPLES)]
+    Report(report::ReportArguments),
     /// Show what changed from one run to another: `ictasks compare runs/before runs/after`
     #[command(after_help = compare::EXAMPLES)]
     Compare(compare::CompareArguments),

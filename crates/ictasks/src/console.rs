@@ -33,6 +33,19 @@ impl Console {
         io::stderr().is_terminal()
     }
 
+    /// Columns of standard output; 80 where nobody knows.
+    pub fn width() -> usize {
+        terminal_size::terminal_size_of(io::stdout()).map_or(80, |(width, _)| usize::from(width.0).max(40))
+    }
+
+    /// Whether the locale is one of UTF-8: the first of these variables that is set says so.
+    pub fn is_unicode() -> bool {
+        let names = ["LC_ALL", "LC_CTYPE", "LANG"];
+        let locale = names.iter().filter_map(std::env::var_os).find(|value| !value.is_empty());
+        let locale = locale.map(|value| value.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+        locale.contains("utf-8") || locale.contains("utf8")
+    }
+
     /// Whether warnings and summaries are wanted.
     pub fn is_quiet(&self) -> bool {
         self.verbosity == Verbosity::Quiet

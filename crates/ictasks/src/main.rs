@@ -3,8 +3,9 @@
 //! - [`cli`]: what can be typed
 //! - [`taskfarm`]: the subcommand that runs tasks; [`input`], [`claim`], [`resume`] and [`dry_run`] are
 //!   its parts
-//! - [`watch`], [`stop`]: the subcommands that look at a run and ask it to stop; [`liveness`]
-//! - [`compare`]: the subcommand that compares two runs; [`page`]: where its pages go
+//! - [`watch`], [`stop`]: the subcommands that look at a run and ask it to stop
+//! - [`report`]: the subcommand that says what happened; [`run_dirs`]: what readers read
+//! - [`compare`]: the subcommand that says what changed from one run to another
 //! - [`progress`], [`summary`]: what the user sees meanwhile and at the end
 //! - [`schema`]: the subcommand that prints the JSON schema of the configuration
 //! - [`command_line`]: the typed command again, changed, for messages
@@ -19,9 +20,10 @@ mod console;
 mod dry_run;
 mod exit;
 mod input;
-mod page;
 mod progress;
+mod report;
 mod resume;
+mod run_dirs;
 mod schema;
 mod stop;
 mod summary;
@@ -41,6 +43,7 @@ fn main() -> std::process::ExitCode {
         Command::Taskfarm(arguments) => taskfarm::run(arguments, &mut console),
         Command::Watch(arguments) => watch::run(arguments, &mut console),
         Command::Stop(arguments) => stop::run(arguments, &mut console),
+        Command::Report(arguments) => report::run(arguments, &mut console),
         Command::Compare(arguments) => compare::run(arguments, &mut console),
         Command::Schema => schema::run(&mut console),
     };

@@ -10,6 +10,7 @@ use super::comparison::{Absences, Changes, Pair, TaskSide, Transition};
 use super::matching::Matches;
 use super::side::Side;
 use crate::error::ReportError;
+use crate::failures::last_line::last_informative;
 use crate::harmless;
 use crate::source::{Source, Table};
 
@@ -267,8 +268,8 @@ fn describe_side(source: &Source, tasks: &mut [&mut TaskSide]) -> Result<(), Rep
     Ok(())
 }
 
-/// The last line that is not blank.
+/// The line that says why it failed, if something was printed.
 fn last_line(text: &str) -> Option<String> {
-    let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
-    Some(harmless::shortened(line, LONGEST_TEXT).into_owned())
+    let line = last_informative(text);
+    (!line.is_empty()).then(|| harmless::shortened(&line, LONGEST_TEXT).into_owned())
 }

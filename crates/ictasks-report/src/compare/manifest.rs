@@ -1,13 +1,12 @@
 //! run.json as a comparison reads it: a document of which any part may be missing.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::error::ReportError;
 use crate::moment::Moment;
 use crate::source::Source;
-
-/// Version of the record's format that is known here.
-const KNOWN_FORMAT: u32 = 1;
 
 /// What run.json tells.
 #[derive(Debug, Default)]
@@ -16,33 +15,9 @@ pub(super) struct Manifest(Value);
 /// Reads run.json. If it is missing or damaged, `lacks` says so and everything in it is unknown.
 ///
 /// # Errors
-/// If a newer program wrote it.
+/// If it cannot be read, or a newer program wrote it.
 pub(super) fn read(source: &Source, lacks: &mut Vec<String>) -> Result<Manifest, ReportError> {
-    let path = source.run_dir.join("run.json");
-    let lack = |what: String| format!("run.json of `{}` {what}: what it would tell is unknown", source.name);
-    let bytes = match std::fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            lacks.push(lack(format!("cannot be read ({error})")));
-            return Ok(Manifest::default());
-        }
-    };
-    // A crash may leave zeros behind the true end.
-    let length = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    let document: Value = match serde_json::from_slice(&bytes[..length]) {
-        Ok(document) => document,
-        Err(error) => {
-            lacks.push(lack(format!("is damaged ({error})")));
-            return Ok(Manifest::default());
-        }
-    };
-    let found = document.get("format_version").and_then(Value::as_u64);
-    match found.filter(|found| *found > KNOWN_FORMAT.into()) {
-        Some(found) => {
-            Err(ReportError::Newer { path, found, known: KNOWN_FORMAT, program: env!("CARGO_PKG_VERSION") })
-        }
-        None => Ok(Manifest(document)),
-    }
+    Ok(Manifest(crate::load::manifest::document(source, lacks)?.unwrap_or_default()))
 }
 
 impl Manifest {
@@ -71,9 +46,10 @@ impl Manifest {
         self.sessions().iter().flat_map(hosts_of)
     }
 
-    /// The nodes of the last session.
+    /// The nodes of the last session, each once: one whose agent was replaced joined again.
     pub(super) fn last_hosts(&self) -> impl Iterator<Item = &Value> {
-        hosts_of(self.last_session())
+        let mut seen = HashSet::new();
+        hosts_of(self.last_session()).filter(move |host| seen.insert(host["host"].as_str()))
     }
 }
 

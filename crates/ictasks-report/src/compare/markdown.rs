@@ -19,7 +19,7 @@ fn write_page(text: &mut String, comparison: &Comparison) -> std::fmt::Result {
     let verdict = &comparison.verdict;
     writeln!(text, "**{}**: {}", outline::mood(verdict.mood), plain(&verdict.sentence))?;
     for section in outline::sections(comparison) {
-        writeln!(text, "\n## {}", plain(&section.title))?;
+        writeln!(text, "\n## {}", plain(&section.heading()))?;
         for line in &section.lines {
             writeln!(text, "\n{}", plain(line))?;
         }

@@ -1,15 +1,34 @@
 //! What a comparison shows, in words: sections of lines and tables, the same in every format.
 
+use ictasks_core::attempt::Outcome;
+
 use super::comparison::{Absences, Changes, Comparison, Difference, Matching, Pair, Shift, TaskSide, Topic};
 use crate::findings::{Mood, RunLife};
 use crate::units;
 
 /// A part of the page.
 pub(super) struct Section {
-    pub(super) title: String,
+    pub(super) id: &'static str,
+    pub(super) title: &'static str,
+    /// How many tasks it is about.
+    pub(super) count: Option<String>,
     /// Sentences of ours; run directories may stand in them.
     pub(super) lines: Vec<String>,
     pub(super) grid: Option<Grid>,
+}
+
+impl Section {
+    fn new(id: &'static str, title: &'static str, lines: Vec<String>, grid: Option<Grid>) -> Self {
+        Self { id, title, count: None, lines, grid }
+    }
+
+    /// Title and count.
+    pub(super) fn heading(&self) -> String {
+        match &self.count {
+            Some(count) => format!("{}: {count}", self.title),
+            None => self.title.to_owned(),
+        }
+    }
 }
 
 /// A table.
@@ -53,37 +72,41 @@ pub(super) const fn mood(mood: Mood) -> &'static str {
 
 /// All sections, in order.
 pub(super) fn sections(comparison: &Comparison) -> Vec<Section> {
-    let mut sections = vec![runs(comparison), differences(&comparison.differences), tasks(comparison)];
-    sections.push(times(comparison));
-    sections.push(totals(comparison));
-    let failing = ["task", "in B", "last line that it printed", "command"];
-    let outcome = |pair: &Pair| outcome(&pair.b);
-    let lists =
-        [("Newly failing", &comparison.newly_failing), ("No longer finished", &comparison.unfinished)];
-    for (title, changes) in lists {
-        sections.extend(list(title, changes, failing, |pair| {
-            let message = pair.b.message.clone().unwrap_or_default();
-            vec![task(pair), Cell::Words(outcome(pair)), Cell::Verbatim(message), command(&pair.b)]
-        }));
-    }
+    let mut sections = vec![
+        runs(comparison),
+        differences(&comparison.differences),
+        tasks(comparison),
+        times(comparison),
+        totals(comparison),
+    ];
+    sections.extend(changes_of_outcome(comparison));
     sections.extend(change_of_times(comparison));
     sections.extend(change_of_memory(comparison));
-    sections.extend(list(
-        "Newly passing",
-        &comparison.newly_passing,
-        ["task", "in A", "last line that it printed in A", "command"],
-        |pair| {
-            let message = pair.a.message.clone().unwrap_or_default();
-            vec![task(pair), Cell::Words(self::outcome(&pair.a)), Cell::Verbatim(message), command(&pair.b)]
-        },
-    ));
-    sections.extend(absent("Missing in B", &comparison.missing));
-    sections.extend(absent("New in B", &comparison.new));
+    sections.extend(absent(("missing", "Missing in B"), &comparison.missing));
+    sections.extend(absent(("new", "New in B"), &comparison.new));
     if !comparison.lacks.is_empty() {
-        let title = "What the data lacks".to_owned();
-        sections.push(Section { title, lines: comparison.lacks.clone(), grid: None });
+        let lines = comparison.lacks.clone();
+        sections.push(Section::new("lacks", "What the data lacks", lines, None));
     }
     sections
+}
+
+fn changes_of_outcome(comparison: &Comparison) -> impl Iterator<Item = Section> {
+    let row = |pair: &Pair, side: &TaskSide| {
+        let message = Cell::Verbatim(side.message.clone().unwrap_or_default());
+        vec![task(pair), Cell::Words(outcome(side)), message, command(&pair.b)]
+    };
+    let in_b = ["task", "in B", "last line that it printed", "command"];
+    let in_a = ["task", "in A", "last line that it printed in A", "command"];
+    let failing = ("newly-failing", "Newly failing");
+    let unfinished = ("unfinished", "No longer finished");
+    let passing = ("newly-passing", "Newly passing");
+    let lists = [
+        list(failing, &comparison.newly_failing, in_b, |pair| row(pair, &pair.b)),
+        list(unfinished, &comparison.unfinished, in_b, |pair| row(pair, &pair.b)),
+        list(passing, &comparison.newly_passing, in_a, |pair| row(pair, &pair.a)),
+    ];
+    lists.into_iter().flatten()
 }
 
 fn runs(comparison: &Comparison) -> Section {
@@ -112,7 +135,7 @@ fn runs(comparison: &Comparison) -> Section {
     let same = !a.run_id.is_empty() && a.run_id == b.run_id;
     let lines = if same { vec!["A and B are the same run.".to_owned()] } else { Vec::new() };
     let grid = Grid { header: vec!["", "A", "B"], rows, wide_columns: 0 };
-    Section { title: "Runs".to_owned(), lines, grid: Some(grid) }
+    Section::new("runs", "Runs", lines, Some(grid))
 }
 
 const fn life(life: RunLife) -> &'static str {
@@ -127,10 +150,10 @@ const fn life(life: RunLife) -> &'static str {
 }
 
 fn differences(differences: &[Difference]) -> Section {
-    let title = "What differs between the runs".to_owned();
+    let section = |lines, grid| Section::new("differences", "What differs between the runs", lines, grid);
     if differences.is_empty() {
         let nothing = "Nothing: version, software, modules, machine, plan and labels are the same.";
-        return Section { title, lines: vec![nothing.to_owned()], grid: None };
+        return section(vec![nothing.to_owned()], None);
     }
     let value = |value: &Option<String>| match value {
         Some(value) => Cell::Verbatim(value.clone()),
@@ -142,7 +165,7 @@ fn differences(differences: &[Difference]) -> Section {
     };
     let rows = differences.iter().map(row).collect();
     let grid = Grid { header: vec!["", "what", "A", "B"], rows, wide_columns: 0 };
-    Section { title, lines: Vec::new(), grid: Some(grid) }
+    section(Vec::new(), Some(grid))
 }
 
 const fn topic(topic: Topic) -> &'static str {
@@ -180,7 +203,7 @@ fn tasks(comparison: &Comparison) -> Section {
         units::duration(comparison.time_floor_s),
         units::bytes(comparison.memory_floor_bytes)
     ));
-    Section { title: "Tasks".to_owned(), lines, grid: Some(grid) }
+    Section::new("tasks", "Tasks", lines, Some(grid))
 }
 
 fn paired(comparison: &Comparison) -> String {
@@ -224,7 +247,7 @@ fn times(comparison: &Comparison) -> Section {
         Shift::Faster => "Running times: shorter as a whole",
         Shift::None | Shift::Unknown => "Running times",
     };
-    Section { title: title.to_owned(), lines, grid }
+    Section::new("times", title, lines, grid)
 }
 
 fn ratio(ratio: Option<f64>) -> String {
@@ -249,18 +272,13 @@ fn totals(comparison: &Comparison) -> Section {
     let bytes = |value: f64| units::bytes(value as i64);
     let counts = |a: i64, b: i64| [Some(a as f64), Some(b as f64)];
     let mut rows = vec![row("tasks", counts(a.task_count, b.task_count), &count)];
-    let mut names: Vec<&String> = a.outcomes.iter().chain(&b.outcomes).map(|count| &count.outcome).collect();
-    names.sort_unstable_by_key(|name| *name != "succeeded");
-    names.dedup();
-    let mut seen: Vec<&String> = Vec::new();
-    for name in names {
-        if seen.contains(&name) {
+    for name in Outcome::ALL.iter().map(|outcome| outcome.as_str()) {
+        let of = |run: &super::ComparedRun| {
+            run.outcomes.iter().find(|count| count.outcome == name).map_or(0, |count| count.task_count)
+        };
+        if of(a) == 0 && of(b) == 0 {
             continue;
         }
-        seen.push(name);
-        let of = |run: &super::ComparedRun| {
-            run.outcomes.iter().find(|count| count.outcome == *name).map_or(0, |count| count.task_count)
-        };
         rows.push(row(&format!("  {}", name.replace('_', " ")), counts(of(a), of(b)), &count));
     }
     rows.extend([
@@ -272,28 +290,35 @@ fn totals(comparison: &Comparison) -> Section {
         row("largest memory", [a, b].map(|run| run.largest_memory_bytes.map(|bytes| bytes as f64)), &bytes),
     ]);
     let grid = Grid { header: vec!["", "A", "B", "B by A"], rows, wide_columns: 0 };
-    Section { title: "Totals".to_owned(), lines: Vec::new(), grid: Some(grid) }
+    Section::new("totals", "Totals", Vec::new(), Some(grid))
 }
+
+/// Identity and title of a list.
+type Name = (&'static str, &'static str);
 
 /// A section for one kind of change, unless there is none.
 fn list<const COLUMNS: usize>(
-    title: &str,
+    name: Name,
     changes: &Changes,
     header: [&'static str; COLUMNS],
     row: impl Fn(&Pair) -> Vec<Cell>,
 ) -> Option<Section> {
     let rows: Vec<Vec<Cell>> = changes.pairs.iter().map(row).collect();
-    section_of(title, changes.task_count, Grid { header: header.to_vec(), rows, wide_columns: 1 })
+    // Beside a message there is no room for the command.
+    let wide_columns = usize::from(header.iter().any(|name| name.starts_with("last line")));
+    section_of(name, changes.task_count, Grid { header: header.to_vec(), rows, wide_columns })
 }
 
-fn section_of(title: &str, count: i64, grid: Grid) -> Option<Section> {
+fn section_of((id, title): Name, task_count: i64, grid: Grid) -> Option<Section> {
     let shown = i64::try_from(grid.rows.len()).unwrap_or(i64::MAX);
-    let how_many = match shown {
-        shown if shown < count => format!("{} tasks, the first {shown} of them", units::count(count)),
-        _ => units::counted(count, "task"),
+    let count = match shown {
+        shown if shown < task_count => {
+            format!("{} tasks, the first {shown} of them", units::count(task_count))
+        }
+        _ => units::counted(task_count, "task"),
     };
-    let grid = (shown > 0).then_some(grid);
-    (count > 0).then(|| Section { title: format!("{title}: {how_many}"), lines: Vec::new(), grid })
+    let section = Section::new(id, title, Vec::new(), (shown > 0).then_some(grid));
+    (task_count > 0).then_some(Section { count: Some(count), ..section })
 }
 
 fn change_of_times(comparison: &Comparison) -> impl Iterator<Item = Section> {
@@ -304,8 +329,8 @@ fn change_of_times(comparison: &Comparison) -> impl Iterator<Item = Section> {
         let by = Cell::Figure(ratio(pair.run_ratio));
         vec![task(pair), seconds(&pair.a), seconds(&pair.b), by, Cell::Figure(attempts), command(&pair.b)]
     };
-    let slower = list("Slower", &comparison.slower, header, row);
-    slower.into_iter().chain(list("Faster", &comparison.faster, header, row))
+    let slower = list(("slower", "Slower"), &comparison.slower, header, row);
+    slower.into_iter().chain(list(("faster", "Faster"), &comparison.faster, header, row))
 }
 
 fn change_of_memory(comparison: &Comparison) -> impl Iterator<Item = Section> {
@@ -316,11 +341,11 @@ fn change_of_memory(comparison: &Comparison) -> impl Iterator<Item = Section> {
         let by = Cell::Figure(ratio(pair.memory_ratio));
         vec![task(pair), bytes(&pair.a), bytes(&pair.b), by, command(&pair.b)]
     };
-    let more = list("More memory", &comparison.more_memory, header, row);
-    more.into_iter().chain(list("Less memory", &comparison.less_memory, header, row))
+    let more = list(("more-memory", "More memory"), &comparison.more_memory, header, row);
+    more.into_iter().chain(list(("less-memory", "Less memory"), &comparison.less_memory, header, row))
 }
 
-fn absent(title: &str, absences: &Absences) -> Option<Section> {
+fn absent(name: Name, absences: &Absences) -> Option<Section> {
     let row = |side: &TaskSide| {
         let time = Cell::Figure(side.run_s.map_or_else(|| "-".to_owned(), units::duration));
         let id = Cell::Verbatim(side.task_id.clone());
@@ -328,7 +353,7 @@ fn absent(title: &str, absences: &Absences) -> Option<Section> {
     };
     let rows = absences.tasks.iter().map(row).collect();
     let header = vec!["task", "outcome", "time", "command"];
-    section_of(title, absences.task_count, Grid { header, rows, wide_columns: 0 })
+    section_of(name, absences.task_count, Grid { header, rows, wide_columns: 0 })
 }
 
 /// Its id; both where they differ.

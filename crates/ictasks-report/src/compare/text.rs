@@ -11,6 +11,7 @@ use super::comparison::Comparison;
 use super::outline::{self, Cell, Grid, Section};
 use crate::findings::Mood;
 use crate::harmless;
+use crate::text::in_ascii;
 
 const BOLD: Style = Style::new().bold();
 /// From this width on tables have all columns.
@@ -21,13 +22,13 @@ const WIDE: usize = 120;
 pub struct TextOptions {
     /// Columns of the page.
     pub width: usize,
-    /// Whether nothing but ASCII is written.
-    pub is_ascii: bool,
+    /// Whether characters beyond ASCII may be used.
+    pub unicode: bool,
 }
 
 impl Default for TextOptions {
     fn default() -> Self {
-        Self { width: 80, is_ascii: false }
+        Self { width: 80, unicode: true }
     }
 }
 
@@ -36,10 +37,7 @@ pub fn text(comparison: &Comparison, options: &TextOptions) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = write_page(&mut text, comparison, options);
-    if options.is_ascii {
-        text = text.replace('…', "...").replace(|character: char| !character.is_ascii(), "?");
-    }
-    text
+    if options.unicode { text } else { in_ascii(&text) }
 }
 
 fn write_page(text: &mut String, comparison: &Comparison, options: &TextOptions) -> std::fmt::Result {
@@ -58,7 +56,7 @@ fn write_page(text: &mut String, comparison: &Comparison, options: &TextOptions)
 }
 
 fn write_section(text: &mut String, section: &Section, width: usize) -> std::fmt::Result {
-    writeln!(text, "\n{BOLD}{}{BOLD:#}", harmless::one_line(&section.title))?;
+    writeln!(text, "\n{BOLD}{}{BOLD:#}", harmless::one_line(&section.heading()))?;
     for line in &section.lines {
         write_wrapped(text, &harmless::one_line(line), width)?;
     }

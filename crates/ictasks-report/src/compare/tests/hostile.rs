@@ -8,7 +8,8 @@ const HOSTILE: &str = "</td><script>alert(1)</script><img src=x onerror=alert(2)
 fn hostile() -> Comparison {
     let long = format!("{}{HOSTILE}", "x".repeat(1_000_000));
     let failing = task("t0", 1.0).command(HOSTILE).outcome("failed", Some(1), None).stderr(HOSTILE);
-    let a = run("runs/<b>", &[task("t0", 1.0), task("t1", 1.0).command(HOSTILE), task("t2", 1.0).command(&long)]);
+    let a =
+        run("runs/<b>", &[task("t0", 1.0), task("t1", 1.0).command(HOSTILE), task("t2", 1.0).command(&long)]);
     let b = run(HOSTILE, &[failing, task("t1", 3.0).command(HOSTILE), task(HOSTILE, 1.0).command(&long)]);
     let mut document = manifest("b");
     document["labels"] = json!({ HOSTILE: HOSTILE });
@@ -30,12 +31,15 @@ fn assert_harmless(text: &str) {
 #[test]
 fn in_html() {
     let page = html(&hostile());
-    assert_harmless(&page);
-    for markup in ["<script", "<img", "<b>", "\"q\"", "'q'"] {
+    // Without the page's own style and script.
+    let (_, rest) = page.split_once("</head>").unwrap();
+    let (page, _) = rest.rsplit_once("<script>").unwrap();
+    assert_harmless(page);
+    for markup in ["<script", "<img", "<b>", "\"q\""] {
         assert!(!page.contains(markup), "{markup}");
     }
     assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
-    assert_eq!(page.matches("</table>").count(), page.matches("<table>").count());
+    assert_eq!(page.matches("</table>").count(), page.matches("<table ").count());
 }
 
 #[test]
@@ -63,5 +67,5 @@ fn in_text() {
     assert!(page.contains("\\u{202e}"));
     let longest = page.lines().map(|line| line.chars().count()).max();
     assert!(longest <= Some(81), "{longest:?}");
-    assert!(text(&hostile(), &TextOptions { width: 60, is_ascii: true }).is_ascii());
+    assert!(text(&hostile(), &TextOptions { width: 60, unicode: false }).is_ascii());
 }

@@ -9,7 +9,8 @@ fn listed(commands: &[&str]) -> Vec<Task> {
 }
 
 fn paired(a: &[Task], b: &[Task], matching: Option<Matching>) -> Comparison {
-    let options = CompareOptions { matching, threshold_ratio: 1.0, time_floor_s: 0.0, ..CompareOptions::default() };
+    let options =
+        CompareOptions { matching, threshold_ratio: 1.0, time_floor_s: 0.0, ..CompareOptions::default() };
     compare(&run("a", a).source, &run("b", b).source, &options).unwrap()
 }
 

@@ -147,10 +147,13 @@ fn write_tables(directory: &Path, tasks: &[Task]) {
     let every: Vec<(usize, i32, &Task, &Attempt)> = tasks
         .iter()
         .enumerate()
-        .flat_map(|(index, task)| (1..).zip(&task.attempts).map(move |(number, attempt)| (index, number, task, attempt)))
+        .flat_map(|(index, task)| {
+            (1..).zip(&task.attempts).map(move |(number, attempt)| (index, number, task, attempt))
+        })
         .collect();
     write(directory, "attempts.parquet", &every);
-    let last: Vec<_> = every.iter().filter(|(_, number, task, _)| *number as usize == task.attempts.len()).copied();
+    let last =
+        every.iter().filter(|(_, number, task, _)| *number as usize == task.attempts.len()).copied();
     write(directory, "tasks.parquet", &last.collect::<Vec<_>>());
 }
 

@@ -1,0 +1,182 @@
+//! Rules about failures.
+
+use super::Case;
+use crate::failures::findings::rerun;
+use crate::findings::{Advice, FailureGroup};
+use crate::harmless::{one_line, shortened};
+use crate::units::{bytes, core_time, count, counted, percent};
+
+/// Share of all attempts from which on a group of failures is worth a note.
+const SHARE: f64 = 0.05;
+
+/// The same program cannot be started, again and again.
+pub(super) fn programs_that_do_not_start(case: &Case<'_>) -> Option<Advice> {
+    let group = case.findings.failures.groups.iter().find(|group| does_not_start(group))?;
+    if !is_many(case, group.attempt_count) {
+        return None;
+    }
+    Some(Advice {
+        rule: "missing_program".to_owned(),
+        title: format!("Correct the command: {} could not be started", counted(group.attempt_count, "task")),
+        evidence: said(group),
+        setting: group.remedy.clone(),
+        // Nothing of these tasks was done: all of their time is to be gained.
+        saves_core_s: lost_chance(case, group.attempt_count).max(group.core_s),
+    })
+}
+
+fn does_not_start(group: &FailureGroup) -> bool {
+    group.outcome == "spawn_failed" || matches!(group.exit_code, Some(126 | 127))
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn is_many(case: &Case<'_>, attempts: i64) -> bool {
+    attempts as f64 >= SHARE * case.findings.attempt_count as f64
+}
+
+/// The share of all core seconds that belongs to so many attempts.
+#[allow(clippy::cast_precision_loss)]
+fn lost_chance(case: &Case<'_>, attempts: i64) -> f64 {
+    case.findings.cores.available_core_s * attempts as f64 / case.findings.attempt_count.max(1) as f64
+}
+
+fn said(group: &FailureGroup) -> String {
+    let line = group.example.message.as_deref().unwrap_or("(no output)");
+    format!("{}: {}", group.meaning, shortened(&one_line(line), 200))
+}
+
+/// Attempts with a value below which nothing is concluded.
+const OF_VALUE: i64 = 5;
+
+/// A value of a parameter with which every task fails, while others succeed.
+pub(super) fn values_that_always_fail(case: &Case<'_>) -> Option<Advice> {
+    let mut worst: Option<(i64, &str, &str)> = None;
+    for column in case.counts.iter().filter(|column| column.column != "host") {
+        let (all, failed): (i64, i64) = (column.of_all.iter().sum(), column.failed.iter().sum());
+        for (value, of_all) in column.of_all.iter().enumerate() {
+            let always = *of_all >= OF_VALUE && column.failed[value] == *of_all;
+            // Elsewhere failures are rare.
+            let others_fail = (failed - of_all) * 2 > (all - of_all);
+            if always && !others_fail && worst.is_none_or(|(count, ..)| *of_all > count) {
+                worst = Some((*of_all, &column.column, &column.values[value]));
+            }
+        }
+    }
+    let (of_value, column, value) = worst?;
+    let group =
+        case.findings.failures.groups.iter().find(|group| {
+            group.over_represented.iter().any(|over| over.column == column && over.value == value)
+        });
+    let says = group.map_or_else(String::new, |group| format!("; {}", said(group)));
+    let name = column.trim_start_matches("param_");
+    Some(Advice {
+        rule: "failing_value".to_owned(),
+        title: format!("Look at {name} = {}: every task with it fails", one_line(value)),
+        evidence: format!(
+            "all {} with {name} = {} failed{says}",
+            counted(of_value, "attempt"),
+            one_line(value)
+        ),
+        setting: group.map(|group| group.rerun.clone()),
+        saves_core_s: lost_chance(case, of_value),
+    })
+}
+
+/// A host on which tasks fail while they succeed elsewhere.
+#[allow(clippy::cast_precision_loss)]
+pub(super) fn failing_host(case: &Case<'_>) -> Option<Advice> {
+    let hosts = &case.findings.hosts;
+    let failed: i64 = hosts.iter().map(|host| host.failed_count).sum();
+    let all: i64 = hosts.iter().map(|host| host.attempt_count).sum();
+    let bad = hosts.iter().find(|host| {
+        let elsewhere = (failed - host.failed_count) as f64 / (all - host.attempt_count).max(1) as f64;
+        let here = host.failed_count as f64 / host.attempt_count.max(1) as f64;
+        host.attempt_count >= OF_VALUE && here >= 0.5 && elsewhere < 0.2 * here && hosts.len() > 1
+    })?;
+    Some(Advice {
+        rule: "failing_host".to_owned(),
+        title: format!("Leave out {}: tasks fail there and succeed elsewhere", one_line(&bad.host)),
+        evidence: format!(
+            "{} of {} failed there, {} of {} elsewhere",
+            count(bad.failed_count),
+            counted(bad.attempt_count, "attempt"),
+            count(failed - bad.failed_count),
+            count(all - bad.attempt_count)
+        ),
+        setting: Some(format!("Slurm: --exclude={}", one_line(&bad.host))),
+        saves_core_s: lost_chance(case, bad.failed_count),
+    })
+}
+
+/// Tasks that ran out of memory.
+pub(super) fn out_of_memory(case: &Case<'_>) -> Option<Advice> {
+    let memory = &case.findings.memory;
+    let attempts: i64 = memory.out_of_memory.iter().map(|of| of.attempt_count).sum();
+    if attempts == 0 || !is_many(case, attempts) {
+        return None;
+    }
+    let by = memory.out_of_memory.iter().map(|of| format!("{} {}", count(of.attempt_count), of.evidence));
+    let advised = memory.advised_bytes.map(crate::definitions::memory::setting);
+    let given =
+        memory.requested_bytes.map_or_else(String::new, |given| format!(", each given {}", bytes(given)));
+    let core_s: f64 = case
+        .findings
+        .failures
+        .groups
+        .iter()
+        .filter(|group| group.outcome == "out_of_memory")
+        .map(|group| group.core_s)
+        .sum();
+    Some(Advice {
+        rule: "out_of_memory".to_owned(),
+        title: "Give tasks more memory: some ran out of it".to_owned(),
+        evidence: format!("{} ({}){given}", counted(attempts, "attempt"), by.collect::<Vec<_>>().join(", ")),
+        setting: advised
+            .map(|advised| format!("memory_per_task: {advised} (at least; fewer tasks then run at a time)")),
+        saves_core_s: core_s.max(lost_chance(case, attempts)),
+    })
+}
+
+/// Retries after which tasks failed again.
+pub(super) fn retries_that_never_help(case: &Case<'_>) -> Option<Advice> {
+    let attempts = &case.analysis.loaded.attempts;
+    let again: Vec<usize> = (0..attempts.len()).filter(|row| attempts.attempt[*row] > 1).collect();
+    let failed = again.iter().filter(|row| attempts.outcome[**row].is_failure()).count();
+    let core_s: f64 = again.iter().map(|row| attempts.core_s(*row)).sum();
+    if again.len() < 5 || failed * 20 < again.len() * 19 || !case.is_worth(core_s) {
+        return None;
+    }
+    Some(Advice {
+        rule: "retries".to_owned(),
+        title: "Do not try again: what failed once failed every time".to_owned(),
+        evidence: format!(
+            "{} of {} beyond the first failed, and took {}",
+            failed,
+            counted(i64::try_from(again.len()).unwrap_or(i64::MAX), "attempt"),
+            core_time(core_s)
+        ),
+        setting: Some("retries: 0".to_owned()),
+        saves_core_s: core_s,
+    })
+}
+
+/// The largest group of failures, where no other rule names its reason.
+pub(super) fn largest_group(case: &Case<'_>) -> Option<Advice> {
+    let group = case.findings.failures.groups.first()?;
+    let is_named = does_not_start(group) || group.outcome == "out_of_memory";
+    if is_named || !is_many(case, group.attempt_count) {
+        return None;
+    }
+    let (all, of_group) = (case.findings.attempt_count, group.attempt_count);
+    #[allow(clippy::cast_precision_loss)]
+    let share = percent(of_group as f64 / all.max(1) as f64);
+    let run_dir = case.findings.runs.first().map_or(".", |run| run.run_dir.as_str());
+    Some(Advice {
+        rule: "failures".to_owned(),
+        title: group.remedy.clone().unwrap_or_else(|| "Look at the largest group of failures".to_owned()),
+        evidence: format!("{} ({share}) ended so: {}", counted(of_group, "attempt"), said(group)),
+        setting: Some(rerun(run_dir, &group.filter)),
+        // Less than what the rules say that know the reason.
+        saves_core_s: group.core_s,
+    })
+}

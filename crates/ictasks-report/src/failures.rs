@@ -1,0 +1,203 @@
+//! Why attempts failed: groups of attempts that ended in the same way and said the same.
+//!
+//! Grouped by outcome, exit code, signal and the template of the last informative line ([`last_line`],
+//! [`mask`]); the idea of templates is that of Drain (He et al., ICWS 2017). Only above
+//! [`MANY_GROUPS`] groups are near-duplicates merged ([`merge`]).
+
+use std::collections::HashMap;
+
+use ictasks_core::attempt::Outcome;
+use polars::prelude::*;
+
+use crate::error::ReportError;
+use crate::load::{Attempts, batches, column_names, column_or_null};
+use crate::source::{Source, Table};
+
+pub(crate) mod findings;
+pub(crate) mod keys;
+pub(crate) mod last_line;
+mod mask;
+mod merge;
+pub(crate) mod stand_out;
+pub(crate) mod words;
+
+use keys::Key;
+
+/// Above this number of groups near-duplicates are merged.
+const MANY_GROUPS: usize = 50;
+
+/// In [`Gathered::group_of`]: not failed.
+pub(crate) const NO_GROUP: u32 = u32::MAX;
+
+/// The failed attempts of all runs, in groups.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    /// The group of each row of the attempts, or [`NO_GROUP`].
+    pub(crate) group_of: Vec<u32>,
+    /// The groups.
+    pub(crate) groups: Vec<Group>,
+    /// Whether near-duplicates were merged.
+    pub(crate) merged: bool,
+    /// Attempts whose own words say that they could not allocate memory.
+    pub(crate) allocation_failures: i64,
+    /// Attempts that were killed by SIGKILL, not by us: those may have run out of memory.
+    pub(crate) sigkilled: Vec<usize>,
+    /// Attempts that ran out of memory, with the evidence of the record.
+    pub(crate) out_of_memory: Vec<(usize, String)>,
+}
+
+/// One group.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub(crate) key: Key,
+    pub(crate) cause: Option<String>,
+    pub(crate) evidence: Option<String>,
+    /// The last row that fell into it: its example.
+    pub(crate) example: usize,
+    /// The example's output.
+    pub(crate) output: String,
+}
+
+impl Gathered {
+    /// Reads how the failed attempts of all runs ended. `hosts` are masked in what they said.
+    ///
+    /// # Errors
+    /// If a table cannot be read.
+    pub(crate) fn read(
+        sources: &[Source],
+        attempts: &Attempts,
+        first_rows: &[usize],
+    ) -> Result<Self, ReportError> {
+        let mut gathering = Gathering {
+            gathered: Self { group_of: vec![NO_GROUP; attempts.len()], ..Self::default() },
+            numbers: HashMap::new(),
+            mask: mask::Mask::new(&attempts.hosts),
+        };
+        for (run, source) in sources.iter().enumerate().filter(|(_, source)| source.has(Table::Attempts)) {
+            gathering.read(source, first_rows[run])?;
+        }
+        let mut gathered = gathering.gathered;
+        if gathered.groups.len() > MANY_GROUPS {
+            merge::merge(&mut gathered);
+        }
+        Ok(gathered)
+    }
+}
+
+struct Gathering {
+    gathered: Gathered,
+    numbers: HashMap<Key, u32>,
+    mask: mask::Mask,
+}
+
+/// The row's number in its file.
+const ROW: &str = "row_of_file";
+
+impl Gathering {
+    fn read(&mut self, source: &Source, first_row: usize) -> Result<(), ReportError> {
+        let known = column_names(source, Table::Attempts)?;
+        let column = |name: &str, kind| column_or_null(&known, name, kind);
+        let failed: Vec<&str> = Outcome::ALL
+            .iter()
+            .filter(|outcome| outcome.is_failure())
+            .map(|outcome| outcome.as_str())
+            .collect();
+        let is_failed = failed
+            .iter()
+            .map(|name| col("outcome").eq(lit(*name)))
+            .reduce(Expr::or)
+            .unwrap_or_else(|| lit(false));
+        let query = source
+            .scan(Table::Attempts)?
+            .with_row_index(ROW, None)
+            .select([
+                col(ROW),
+                column("outcome", DataType::String).cast(DataType::String),
+                column("exit_code", DataType::Int32),
+                column("signal", DataType::Int32),
+                column("cause", DataType::String).cast(DataType::String),
+                column("cause_evidence", DataType::String).cast(DataType::String),
+                column("error", DataType::String),
+                column("stderr_tail", DataType::String),
+                column("stdout_tail", DataType::String),
+            ])
+            .filter(is_failed);
+        batches::for_each(query, &mut |batch| self.take(batch, first_row))
+    }
+
+    fn take(&mut self, batch: &DataFrame, first_row: usize) -> Result<(), ReportError> {
+        let rows = batches::integers(batch, ROW, 0)?;
+        let outcomes = batches::texts(batch, "outcome")?;
+        let exit_codes = batches::integers(batch, "exit_code", i64::MIN)?;
+        let signals = batches::integers(batch, "signal", i64::MIN)?;
+        let causes = batches::texts(batch, "cause")?;
+        let evidences = batches::texts(batch, "cause_evidence")?;
+        let errors = batches::texts(batch, "error")?;
+        let stderrs = batches::texts(batch, "stderr_tail")?;
+        let stdouts = batches::texts(batch, "stdout_tail")?;
+        for (place, row) in rows.into_iter().enumerate() {
+            let row = first_row + usize::try_from(row).unwrap_or(0);
+            let text = |column: &StringChunked| {
+                column.get(place).filter(|text| !text.trim().is_empty()).map(str::to_owned)
+            };
+            let number = |value: i64| i32::try_from(value).ok();
+            self.add(Failed {
+                row,
+                outcome: outcomes.get(place).unwrap_or_default().to_owned(),
+                exit_code: number(exit_codes[place]),
+                signal: number(signals[place]),
+                cause: text(&causes),
+                evidence: text(&evidences),
+                output: text(&errors)
+                    .or_else(|| text(&stderrs))
+                    .or_else(|| text(&stdouts))
+                    .unwrap_or_default(),
+            });
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, failed: Failed) {
+        let line = last_line::last_informative(&failed.output);
+        if words::is_allocation_failure(&failed.output) {
+            self.gathered.allocation_failures += 1;
+        } else if failed.outcome == Outcome::OutOfMemory.as_str() {
+            let evidence = failed.evidence.clone().unwrap_or_else(|| "probable".to_owned());
+            self.gathered.out_of_memory.push((failed.row, evidence));
+        } else if failed.signal == Some(9) || failed.exit_code == Some(137) {
+            self.gathered.sigkilled.push(failed.row);
+        }
+        let template = self.mask.template(&line);
+        let key =
+            Key { outcome: failed.outcome, exit_code: failed.exit_code, signal: failed.signal, template };
+        let groups = &mut self.gathered.groups;
+        let number = *self.numbers.entry(key).or_insert_with_key(|key| {
+            groups.push(Group {
+                key: key.clone(),
+                cause: failed.cause.clone(),
+                evidence: failed.evidence.clone(),
+                example: failed.row,
+                output: String::new(),
+            });
+            u32::try_from(groups.len() - 1).unwrap_or(NO_GROUP)
+        });
+        if let Some(group) = groups.get_mut(number as usize) {
+            group.example = failed.row;
+            group.output = failed.output;
+        }
+        if let Some(group_of) = self.gathered.group_of.get_mut(failed.row) {
+            *group_of = number;
+        }
+    }
+}
+
+/// One failed attempt, as the file tells it.
+struct Failed {
+    row: usize,
+    outcome: String,
+    exit_code: Option<i32>,
+    signal: Option<i32>,
+    cause: Option<String>,
+    evidence: Option<String>,
+    output: String,
+}

@@ -1,0 +1,187 @@
+//! Parameter values and hosts that failed attempts have more often than others.
+//!
+//! A value stands out in a group if at least half of the group has it, its share there is at least twice
+//! that among all attempts, and chance is no explanation: the share deviates by five standard errors of a
+//! sample of the group's size drawn from all attempts, or the group has all of the value's attempts.
+
+use polars::prelude::*;
+
+use super::NO_GROUP;
+use crate::error::ReportError;
+use crate::findings::OverRepresented;
+use crate::load::batches;
+use crate::load::{Attempts, column_names};
+use crate::source::{Source, Table};
+
+/// Columns of parameters that are looked at.
+const COLUMNS: usize = 50;
+/// Values of a column; one with more of them names tasks rather than kinds of tasks.
+const VALUES: usize = 2000;
+/// Attempts of a group below which nothing is said.
+const SMALLEST: i64 = 5;
+
+/// How often the values of a column occur, among all attempts and in each group.
+#[derive(Debug)]
+pub(crate) struct ColumnCounts {
+    /// Its name.
+    pub(crate) column: String,
+    /// The values.
+    pub(crate) values: Vec<String>,
+    /// Attempts that have the value.
+    pub(crate) of_all: Vec<i64>,
+    /// Attempts that have the value and failed.
+    pub(crate) failed: Vec<i64>,
+    /// By group, then by value.
+    pub(crate) of_group: Vec<Vec<i64>>,
+}
+
+impl ColumnCounts {
+    fn new(column: &str, groups: usize) -> Self {
+        Self {
+            column: column.to_owned(),
+            values: Vec::new(),
+            of_all: Vec::new(),
+            failed: Vec::new(),
+            of_group: vec![Vec::new(); groups],
+        }
+    }
+
+    fn count(&mut self, value: usize, group: u32) {
+        for counts in [&mut self.of_all, &mut self.failed] {
+            if counts.len() <= value {
+                counts.resize(value + 1, 0);
+            }
+        }
+        self.of_all[value] += 1;
+        if group == NO_GROUP {
+            return;
+        }
+        self.failed[value] += 1;
+        if let Some(counts) = self.of_group.get_mut(group as usize) {
+            if counts.len() <= value {
+                counts.resize(value + 1, 0);
+            }
+            counts[value] += 1;
+        }
+    }
+
+    /// Values that stand out in a group.
+    #[allow(clippy::cast_precision_loss)]
+    pub(crate) fn of(&self, group: usize, all: i64) -> Vec<OverRepresented> {
+        let Some(counts) = self.of_group.get(group) else { return Vec::new() };
+        let in_group: i64 = counts.iter().sum();
+        if in_group < SMALLEST || all == 0 {
+            return Vec::new();
+        }
+        let mut found = Vec::new();
+        for (value, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+            let of_count = self.of_all[value];
+            let fraction_of_group = *count as f64 / in_group as f64;
+            let fraction_of_all = of_count as f64 / all as f64;
+            let error = (fraction_of_all * (1.0 - fraction_of_all) / in_group as f64).sqrt();
+            let is_beyond_chance = fraction_of_group - fraction_of_all > 5.0 * error || *count == of_count;
+            if fraction_of_group >= 0.5 && fraction_of_group >= 2.0 * fraction_of_all && is_beyond_chance {
+                found.push(OverRepresented {
+                    column: self.column.clone(),
+                    value: self.values[value].clone(),
+                    count: *count,
+                    of_count,
+                    fraction_of_group,
+                    fraction_of_all,
+                });
+            }
+        }
+        found
+    }
+}
+
+/// Counts hosts and the values of all parameters.
+///
+/// # Errors
+/// If a table cannot be read.
+pub(crate) fn count(
+    sources: &[Source],
+    attempts: &Attempts,
+    first_rows: &[usize],
+    group_of: &[u32],
+    groups: usize,
+) -> Result<Vec<ColumnCounts>, ReportError> {
+    let mut counts = vec![hosts(attempts, group_of, groups)];
+    let mut params: Vec<Param> = Vec::new();
+    for (run, source) in sources.iter().enumerate().filter(|(_, source)| source.has(Table::Attempts)) {
+        let mut names = column_names(source, Table::Attempts)?;
+        names.retain(|name| name.starts_with("param_"));
+        names.truncate(COLUMNS);
+        for name in &names {
+            if !params.iter().any(|param| param.counts.column == *name) {
+                params.push(Param::new(name, groups));
+            }
+        }
+        let mut row = first_rows[run];
+        let columns: Vec<Expr> = names.iter().map(|name| col(name.as_str())).collect();
+        if columns.is_empty() {
+            continue;
+        }
+        batches::for_each(source.scan(Table::Attempts)?.select(columns), &mut |batch| {
+            for param in params.iter_mut().filter(|param| names.contains(&param.counts.column)) {
+                param.take(batch, &group_of[row..row + batch.height()])?;
+            }
+            row += batch.height();
+            Ok(())
+        })?;
+    }
+    counts.extend(params.into_iter().filter(|param| !param.has_many).map(|param| param.counts));
+    Ok(counts)
+}
+
+fn hosts(attempts: &Attempts, group_of: &[u32], groups: usize) -> ColumnCounts {
+    let mut counts = ColumnCounts::new("host", groups);
+    counts.values.clone_from(&attempts.hosts);
+    for (row, group) in group_of.iter().enumerate() {
+        if let Some(host) = attempts.host(row) {
+            counts.count(host as usize, *group);
+        }
+    }
+    counts
+}
+
+/// A parameter while it is counted.
+struct Param {
+    counts: ColumnCounts,
+    numbers: std::collections::HashMap<String, usize>,
+    has_many: bool,
+}
+
+impl Param {
+    fn new(name: &str, groups: usize) -> Self {
+        Self {
+            counts: ColumnCounts::new(name, groups),
+            numbers: std::collections::HashMap::new(),
+            has_many: false,
+        }
+    }
+
+    fn take(&mut self, batch: &DataFrame, group_of: &[u32]) -> Result<(), ReportError> {
+        if self.has_many {
+            return Ok(());
+        }
+        let values = batches::texts(batch, &self.counts.column)?;
+        for (value, group) in values.iter().zip(group_of) {
+            let Some(value) = value else { continue };
+            let number = match self.numbers.get(value) {
+                Some(number) => *number,
+                None if self.numbers.len() >= VALUES => {
+                    self.has_many = true;
+                    return Ok(());
+                }
+                None => {
+                    self.numbers.insert(value.to_owned(), self.numbers.len());
+                    self.counts.values.push(value.to_owned());
+                    self.numbers.len() - 1
+                }
+            };
+            self.counts.count(number, *group);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,24 @@
+//! What to change.
+
+use maud::html;
+
+use super::{Section, words};
+use crate::findings::Findings;
+use crate::units;
+
+/// The notes, the one that saves most first.
+pub fn section(findings: &Findings) -> Option<Section> {
+    let body = html! {
+        ol.advice { @for note in &findings.advice { li {
+            h3 { (words::line(&note.title)) }
+            p {
+                (words::line(&note.evidence))
+                @if note.saves_core_s > 0.0 {
+                    " " strong { "It would have saved " (units::core_time(note.saves_core_s)) "." }
+                }
+            }
+            @if let Some(setting) = &note.setting { pre { code { (words::block(setting)) } } }
+        } } }
+    };
+    (!findings.advice.is_empty()).then_some(Section { id: "advice", title: "What to change", body })
+}

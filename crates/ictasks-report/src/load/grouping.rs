@@ -1,0 +1,257 @@
+//! By what attempts are grouped.
+
+use polars::prelude::*;
+
+use super::attempts::Attempts;
+use super::batches;
+use super::interned::Interned;
+use crate::error::ReportError;
+
+/// Templates up to this number say more than programs.
+const TEMPLATES: usize = 12;
+/// Groups of a column; what comes after them is one group.
+const VALUES: usize = 100_000;
+
+/// What `--group-by` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum GroupBy {
+    /// The command's template where there are at most 12 (commands differ only in numbers), else its program.
+    #[default]
+    Automatic,
+    /// A column of attempts.
+    Column(String),
+}
+
+/// Gathers the groups.
+pub(super) enum Grouping {
+    Column { name: String, numbers: Vec<u32>, names: Interned },
+    Command(Commands),
+}
+
+/// Groups by command.
+#[derive(Default)]
+pub(super) struct Commands {
+    programs: Interned,
+    templates: Interned,
+    program_of: Vec<u32>,
+    /// Empty from the moment on when there are too many.
+    template_of: Vec<u32>,
+    too_many: bool,
+    buffer: String,
+}
+
+impl Grouping {
+    pub(super) fn new(by: &GroupBy) -> Self {
+        match by {
+            GroupBy::Automatic => Self::Command(Commands::default()),
+            GroupBy::Column(name) => {
+                Self::Column { name: name.clone(), numbers: Vec::new(), names: Interned::default() }
+            }
+        }
+    }
+
+    /// The column to read.
+    pub(super) fn column(&self, known: &[String]) -> Result<Option<Expr>, ReportError> {
+        let name = match self {
+            Self::Column { name, .. } => name.as_str(),
+            Self::Command(_) => "command",
+        };
+        if !known.iter().any(|column| column == name) {
+            return Err(ReportError::NoColumn { name: name.to_owned(), known: known.to_vec() });
+        }
+        Ok(Some(col(name).alias(GROUP)))
+    }
+
+    pub(super) fn take(&mut self, batch: &DataFrame) -> Result<(), ReportError> {
+        match self {
+            Self::Column { numbers, names, .. } => {
+                let column = batch.column(GROUP)?;
+                if matches!(column.dtype(), DataType::List(_)) {
+                    for row in 0..column.len() {
+                        numbers.push(names.number(&format!("{}", column.get(row)?)));
+                    }
+                } else {
+                    let of_batch = batches::texts(batch, GROUP)?;
+                    numbers.extend(of_batch.iter().map(|text| match text {
+                        Some(text) if names.len() < VALUES => names.number(text),
+                        Some(_) => names.number("(other values)"),
+                        None => names.number("(none)"),
+                    }));
+                }
+            }
+            Self::Command(commands) => {
+                let texts = batches::texts(batch, GROUP)?;
+                texts.iter().for_each(|command| commands.take(command.unwrap_or_default()));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(self, attempts: &mut Attempts) {
+        let (name, numbers, names) = match self {
+            Self::Column { name, numbers, names } => (name, numbers, names),
+            Self::Command(commands) if commands.too_many => {
+                ("program".to_owned(), commands.program_of, commands.programs)
+            }
+            Self::Command(commands) => ("template".to_owned(), commands.template_of, commands.templates),
+        };
+        attempts.grouped_by = name;
+        attempts.group = numbers;
+        attempts.groups = (0..names.len())
+            .map(|number| names.text(u32::try_from(number).unwrap_or(0)).to_owned())
+            .collect();
+    }
+}
+
+/// Name of the column that is read.
+const GROUP: &str = "group_value";
+
+impl Commands {
+    fn take(&mut self, command: &str) {
+        self.program_of.push(self.programs.number(program(command)));
+        if self.too_many {
+            return;
+        }
+        template(command, &mut self.buffer);
+        self.template_of.push(self.templates.number(&self.buffer));
+        if self.templates.len() > TEMPLATES {
+            self.too_many = true;
+            self.template_of = Vec::new();
+        }
+    }
+}
+
+/// The command with each number as `#`; in its first word only numbers that stand alone (`python3` stays).
+/// At most 200 characters.
+pub(crate) fn template(command: &str, into: &mut String) {
+    into.clear();
+    let mut is_first_word = true;
+    let mut in_word = false;
+    let mut in_number = false;
+    let mut characters = command.chars().take(200).peekable();
+    while let Some(character) = characters.next() {
+        if character.is_ascii_digit() && !(is_first_word && in_word) {
+            if !in_number {
+                into.push('#');
+                in_number = true;
+            }
+            continue;
+        }
+        let may_continue = in_number && matches!(character, '.' | 'e' | 'E' | '-' | '+');
+        if may_continue && characters.peek().is_some_and(char::is_ascii_digit) {
+            continue;
+        }
+        in_number = false;
+        in_word = character.is_alphanumeric();
+        is_first_word &= !character.is_whitespace();
+        into.push(character);
+    }
+}
+
+/// What runs, in a word: the first word without its directory; of an interpreter with its script.
+/// `cd X &&`, assignments and programs that start others are passed over.
+pub(crate) fn program(command: &str) -> &str {
+    let mut rest = command.trim_start();
+    // Bounded, so that a hostile line costs no more than another.
+    for _ in 0..8 {
+        let (word, after) = first_word(rest);
+        let name = base_name(word);
+        let skipped = match name {
+            "cd" => after.split_once("&&").or_else(|| after.split_once(';')).map(|(_, then)| then),
+            "env" | "exec" | "time" | "nice" | "nohup" | "command" => Some(after),
+            "timeout" => Some(first_word(after).1),
+            _ if is_assignment(word) => Some(after),
+            _ => None,
+        };
+        match skipped.map(str::trim_start) {
+            Some(next) if !next.is_empty() && !next.starts_with('-') => rest = next,
+            _ => break,
+        }
+    }
+    let (word, after) = first_word(rest);
+    let name = base_name(word);
+    let script = first_word(after).0;
+    let is_script = !script.is_empty() && !script.starts_with(['-', '\'', '"', '$', '<', '>', '|', '&', ';']);
+    if is_interpreter(name) && is_script {
+        // From the interpreter's name to the end of the script's.
+        let start = name.as_ptr() as usize - command.as_ptr() as usize;
+        let end = script.as_ptr() as usize - command.as_ptr() as usize + script.len();
+        return &command[start..end];
+    }
+    name
+}
+
+fn first_word(text: &str) -> (&str, &str) {
+    let text = text.trim_start();
+    let end = text
+        .find(|c: char| c.is_whitespace() || matches!(c, ';' | '|' | '&' | '<' | '>'))
+        .unwrap_or(text.len());
+    let word = &text[..end];
+    (word, &text[end..])
+}
+
+fn base_name(word: &str) -> &str {
+    let word = word.trim_matches(['\'', '"']);
+    word.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or(word)
+}
+
+fn is_assignment(word: &str) -> bool {
+    word.split_once('=').is_some_and(|(name, _)| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    })
+}
+
+fn is_interpreter(name: &str) -> bool {
+    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    matches!(
+        stem,
+        "python"
+            | "pypy"
+            | "Rscript"
+            | "julia"
+            | "perl"
+            | "ruby"
+            | "node"
+            | "bash"
+            | "sh"
+            | "octave"
+            | "lua"
+            | "java"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn template_of(command: &str) -> String {
+        let mut text = String::new();
+        template(command, &mut text);
+        text
+    }
+
+    #[test]
+    fn numbers_are_masked_in_templates() {
+        assert_eq!(template_of("./sim --n 12 --dt 1.5e-3 -x=-4"), "./sim --n # --dt # -x=-#");
+        assert_eq!(template_of("python3 run.py input_007.dat"), "python3 run.py input_#.dat");
+        assert_eq!(template_of("sha256sum f1"), "sha256sum f#");
+    }
+
+    #[test]
+    fn a_program_is_named_by_what_runs() {
+        let cases = [
+            ("/opt/bin/sim --n 12", "sim"),
+            ("python3 run.py 5", "python3 run.py"),
+            ("python3 -c 'print(1)'", "python3"),
+            ("cd /tmp && OMP_NUM_THREADS=1 ./sim 5", "sim"),
+            ("timeout 5 sleep 1", "sleep"),
+            ("exit 3", "exit"),
+            ("", ""),
+            ("a;b", "a"),
+        ];
+        for (command, expected) in cases {
+            assert_eq!(program(command), expected, "{command}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Run directories as readers want them: patterns resolved, and of runs that are alive or were killed tables
+//! written elsewhere.
+
+use std::path::{Path, PathBuf};
+
+use ictasks_core::column::Timestamp;
+use ictasks_record::{Life, RecordError, RunFile, RunState, needs_snapshot, write_snapshot};
+use ictasks_report::Source;
+use ictasks_report::findings::RunLife;
+use tempfile::TempDir;
+
+use crate::exit::{ExitCode, Failure, chain};
+
+/// Runs to read, and the tables that were written for that.
+pub struct RunDirs {
+    /// The runs.
+    pub sources: Vec<Source>,
+    /// Removed when nobody reads any more.
+    _snapshots: Vec<TempDir>,
+}
+
+impl RunDirs {
+    /// The runs in these directories.
+    ///
+    /// # Errors
+    /// If one is no run directory, or cannot be read.
+    pub fn open(typed: &[PathBuf]) -> Result<Self, Failure> {
+        let mut sources = Vec::new();
+        let mut snapshots = Vec::new();
+        for run_dir in resolve(typed)? {
+            let (source, snapshot) = open(&run_dir)?;
+            sources.push(source);
+            snapshots.extend(snapshot);
+        }
+        Ok(Self { sources, _snapshots: snapshots })
+    }
+
+    /// The run in this directory.
+    ///
+    /// # Errors
+    /// As for [`RunDirs::open`].
+    pub fn open_one(typed: &Path) -> Result<Self, Failure> {
+        let (source, snapshot) = open(typed)?;
+        Ok(Self { sources: vec![source], _snapshots: snapshot.into_iter().collect() })
+    }
+
+    /// These and then those.
+    #[must_use]
+    pub fn and(mut self, others: Self) -> Self {
+        self.sources.extend(others.sources);
+        self._snapshots.extend(others._snapshots);
+        self
+    }
+}
+
+/// Directories as typed; a name that does not exist and has `*`, `?` or `[` in it is a pattern, of
+/// which the matches that hold a record count.
+fn resolve(typed: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut found = Vec::new();
+    for path in typed {
+        let text = path.to_string_lossy();
+        if path.exists() || !text.contains(['*', '?', '[']) {
+            found.push(path.clone());
+            continue;
+        }
+        let matches = glob::glob(&text).map_err(|error| {
+            Failure::input(format!("the pattern `{text}` is not understood: {error}"))
+        })?;
+        let before = found.len();
+        for one in matches.flatten().filter(|one| one.is_dir()) {
+            match needs_snapshot(&one) {
+                Err(RecordError::NoRecord { .. }) => {}
+                _ => found.push(one),
+            }
+        }
+        if found.len() == before {
+            return Err(Failure::input(format!("no run directory matches `{text}`")));
+        }
+    }
+    Ok(found)
+}
+
+fn open(run_dir: &Path) -> Result<(Source, Option<TempDir>), Failure> {
+    let failed = |error: &RecordError| match error {
+        RecordError::NoRecord { .. } => Failure::input(format!(
+            "`{}` is no run directory: it holds no record of a run; give the directory that \
+             `ictasks taskfarm --run-dir` was given",
+            run_dir.display()
+        )),
+        error => Failure { message: format!("failed to {}", chain(error)), code: ExitCode::BadInput },
+    };
+    let mut source = Source::finished(run_dir);
+    let run = match RunFile::read(run_dir) {
+        // A damaged run.json is told of by the report.
+        Err(RecordError::Manifest { .. }) => None,
+        run => run.map_err(|error| failed(&error))?,
+    };
+    source.life = life(Life::of(run.as_ref(), Timestamp::now()));
+    if !needs_snapshot(run_dir).map_err(|error| failed(&error))? {
+        return Ok((source, None));
+    }
+    let directory = tempfile::Builder::new().prefix("ictasks-report-").tempdir().map_err(|error| {
+        Failure {
+            message: format!("failed to make a directory in `{}`: {error}", std::env::temp_dir().display()),
+            code: ExitCode::RecordFailed,
+        }
+    })?;
+    source.damages = write_snapshot(run_dir, directory.path()).map_err(|error| failed(&error))?.damages;
+    source.tables_dir = directory.path().to_path_buf();
+    Ok((source, Some(directory)))
+}
+
+const fn life(life: Life) -> RunLife {
+    match life {
+        Life::Alive => RunLife::Alive,
+        Life::Dead => RunLife::Killed,
+        Life::Ended(RunState::Running | RunState::Finished) => RunLife::Finished,
+        Life::Ended(RunState::Interrupted) => RunLife::Interrupted,
+        Life::Ended(RunState::Failed) => RunLife::Failed,
+        Life::Unknown => RunLife::Unknown,
+    }
+}
