@@ -17,7 +17,9 @@ pub fn selected_ids(sources: &[Source], filter: Option<&str>) -> Result<Vec<Stri
             Some(expression) => filtered(source, expression)?,
             None => source.scan(Table::Tasks)?,
         };
-        let left = tasks.select([col("task_id"), col("task_index")]).sort(["task_index"], SortMultipleOptions::default());
+        let left = tasks
+            .select([col("task_id"), col("task_index")])
+            .sort(["task_index"], SortMultipleOptions::default());
         let left = left.collect().map_err(|error| match filter {
             Some(expression) => ReportError::Filter {
                 expression: expression.to_owned(),

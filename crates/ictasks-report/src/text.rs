@@ -135,7 +135,11 @@ impl Page {
         };
         let name = one_line(&run.job_id);
         let name = if name.is_empty() { one_line(&run.run_dir) } else { name };
-        self.line(&format!("{name}: ictasks {}{}{starts}", one_line(&run.version), began.unwrap_or_default()));
+        self.line(&format!(
+            "{name}: ictasks {}{}{starts}",
+            one_line(&run.version),
+            began.unwrap_or_default()
+        ));
         self.line(&format!("in {}", one_line(&run.absolute_run_dir)));
     }
 
@@ -156,7 +160,11 @@ impl Page {
         let time = &findings.time;
         let mut took = format!("time          {}", duration(time.makespan_s));
         if let (Some(bound), Some(share)) = (time.lower_bound_s, time.scheduling_efficiency_fraction) {
-            took.push_str(&format!("; best possible end {} ({} of it)", duration(bound), percent(share.min(1.0))));
+            took.push_str(&format!(
+                "; best possible end {} ({} of it)",
+                duration(bound),
+                percent(share.min(1.0))
+            ));
         }
         self.line(&took);
         if let (Some(tail), Some(idle)) = (time.tail_s, time.tail_idle_core_s) {
@@ -179,7 +187,7 @@ impl Page {
 
     fn meters(&mut self, findings: &Findings) {
         let cores = &findings.cores;
-        let mut meter = |page: &mut Self, name: &str, share: Option<f64>, words: &str| {
+        let meter = |page: &mut Self, name: &str, share: Option<f64>, words: &str| {
             if let Some(share) = share {
                 let bar = page.charts.meter(share, 20);
                 page.line(&format!("{name:<13} {bar} {:>5} {words}", percent(share)));

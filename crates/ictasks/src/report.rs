@@ -104,7 +104,9 @@ fn html_path(run_dirs: &[PathBuf]) -> PathBuf {
 /// What the user typed may be wrong; else it is the record.
 pub fn failed(error: ReportError) -> Failure {
     let message = match &error {
-        ReportError::Filter { expression, message } => format!("the filter `{expression}` is not understood: {message}"),
+        ReportError::Filter { expression, message } => {
+            format!("the filter `{expression}` is not understood: {message}")
+        }
         ReportError::NoColumn { name, known } => {
             format!("there is no column `{name}`; there are {}", known.join(", "))
         }

@@ -63,9 +63,8 @@ fn resolve(typed: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
             found.push(path.clone());
             continue;
         }
-        let matches = glob::glob(&text).map_err(|error| {
-            Failure::input(format!("the pattern `{text}` is not understood: {error}"))
-        })?;
+        let matches = glob::glob(&text)
+            .map_err(|error| Failure::input(format!("the pattern `{text}` is not understood: {error}")))?;
         let before = found.len();
         for one in matches.flatten().filter(|one| one.is_dir()) {
             match needs_snapshot(&one) {
@@ -99,12 +98,11 @@ fn open(run_dir: &Path) -> Result<(Source, Option<TempDir>), Failure> {
     if !needs_snapshot(run_dir).map_err(|error| failed(&error))? {
         return Ok((source, None));
     }
-    let directory = tempfile::Builder::new().prefix("ictasks-report-").tempdir().map_err(|error| {
-        Failure {
+    let directory =
+        tempfile::Builder::new().prefix("ictasks-report-").tempdir().map_err(|error| Failure {
             message: format!("failed to make a directory in `{}`: {error}", std::env::temp_dir().display()),
             code: ExitCode::RecordFailed,
-        }
-    })?;
+        })?;
     source.damages = write_snapshot(run_dir, directory.path()).map_err(|error| failed(&error))?.damages;
     source.tables_dir = directory.path().to_path_buf();
     Ok((source, Some(directory)))

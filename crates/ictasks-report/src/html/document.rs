@@ -101,8 +101,7 @@ impl Document {
 
 fn element(start: &BytesStart<'_>, open: &[usize]) -> Element {
     let attribute = |attribute: quick_xml::events::attributes::Attribute<'_>| {
-        let value =
-            quick_xml::escape::unescape(&attribute.value).unwrap().into_owned();
+        let value = quick_xml::escape::unescape(&attribute.value).unwrap().into_owned();
         (attribute.key.0.to_owned(), value)
     };
     Element {

@@ -28,7 +28,8 @@ impl Charts {
     /// Tasks by outcome: succeeded, failed, the rest; whatever there is has at least one character.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
     pub(super) fn outcome_bar(self, findings: &Findings, width: usize) -> String {
-        let of = |name: &str| findings.outcomes.iter().find(|of| of.outcome == name).map_or(0, |of| of.task_count);
+        let of =
+            |name: &str| findings.outcomes.iter().find(|of| of.outcome == name).map_or(0, |of| of.task_count);
         let (good, bad) = (of("succeeded"), findings.failures.task_count);
         let all = (findings.task_count + findings.running_count).max(1);
         let part = |count: i64| match (count as f64 / all as f64 * width as f64).round() as usize {
@@ -37,12 +38,16 @@ impl Charts {
         };
         let bad_width = part(bad).min(width);
         let good_width = part(good).min(width - bad_width);
-        let (good_mark, bad_mark, rest_mark) = if self.unicode { ('█', '▚', '░') } else { ('#', 'x', '.') };
+        let (good_mark, bad_mark, rest_mark) =
+            if self.unicode { ('█', '▚', '░') } else { ('#', 'x', '.') };
         let rest = width - bad_width - good_width;
         // Rounding leaves no hole in a bar of tasks that all ended.
         let (good_width, rest) = if good + bad == all { (good_width + rest, 0) } else { (good_width, rest) };
         let repeat = |mark: char, count: usize| std::iter::repeat_n(mark, count);
-        repeat(good_mark, good_width).chain(repeat(bad_mark, bad_width)).chain(repeat(rest_mark, rest)).collect()
+        repeat(good_mark, good_width)
+            .chain(repeat(bad_mark, bad_width))
+            .chain(repeat(rest_mark, rest))
+            .collect()
     }
 
     /// Heights over time, of `top` at most.

@@ -44,7 +44,12 @@ impl Page {
             return;
         }
         for (number, group) in failures.groups.iter().enumerate() {
-            self.heading(&format!("{}. {}: {}", number + 1, counted(group.attempt_count, "attempt"), group.meaning));
+            self.heading(&format!(
+                "{}. {}: {}",
+                number + 1,
+                counted(group.attempt_count, "attempt"),
+                group.meaning
+            ));
             self.group_in_full(group);
         }
         if failures.group_count > failures.groups.len() {
@@ -63,7 +68,8 @@ impl Page {
         }
         self.line(&lost);
         if !group.hosts.is_empty() {
-            let hosts = group.hosts.iter().map(|host| format!("{} {}", count(host.count), one_line(&host.value)));
+            let hosts =
+                group.hosts.iter().map(|host| format!("{} {}", count(host.count), one_line(&host.value)));
             let more = group.host_count - group.hosts.len();
             let more = if more > 0 { format!(", and {more} more hosts") } else { String::new() };
             self.wrapped(&format!("   where:   {}{more}", hosts.collect::<Vec<_>>().join(", ")), 12);
@@ -83,7 +89,11 @@ impl Page {
         if let Some(evidence) = &group.cause_evidence {
             self.line(&format!("   cause:   {} ({evidence})", group.cause.as_deref().unwrap_or("")));
         }
-        self.line(&format!("   example: task {}: {}", one_line(&group.example.task_id), one_line(&group.example.command)));
+        self.line(&format!(
+            "   example: task {}: {}",
+            one_line(&group.example.task_id),
+            one_line(&group.example.command)
+        ));
         for line in lines(&group.example_output).lines() {
             self.line(&format!("     | {line}"));
         }

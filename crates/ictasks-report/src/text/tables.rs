@@ -10,7 +10,10 @@ use crate::units::{bytes, core_time, count, duration, percent};
 /// A table without lines; all columns but the first `left` are aligned to the right.
 fn table(header: &[&str], left: usize) -> Table {
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(header.to_vec());
+    table
+        .load_style(NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(header.to_vec());
     for column in 0..header.len() {
         if let Some(column_of_table) = table.column_mut(column) {
             column_of_table.set_padding((if column == 0 { 2 } else { 0 }, 2));
