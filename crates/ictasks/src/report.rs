@@ -86,7 +86,7 @@ pub fn write_page(
                     message: format!("failed to write `{}`: {error}", path.display()),
                     code: ExitCode::RecordFailed,
                 })?;
-            console.note(&format!("report: {}", path.display()));
+            console.note(&format!("written: {}", path.display()));
         }
         _ => console.print(text)?,
     }

@@ -152,8 +152,7 @@ fn write_tables(directory: &Path, tasks: &[Task]) {
         })
         .collect();
     write(directory, "attempts.parquet", &every);
-    let last =
-        every.iter().filter(|(_, number, task, _)| *number as usize == task.attempts.len()).copied();
+    let last = every.iter().filter(|(_, number, task, _)| *number as usize == task.attempts.len()).copied();
     write(directory, "tasks.parquet", &last.collect::<Vec<_>>());
 }
 
