@@ -50,10 +50,13 @@ fn write_grid(text: &mut String, grid: &Grid) -> std::fmt::Result {
 /// Text in which nothing is markup.
 fn plain(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for character in harmless::one_line(text).chars() {
+    let mut rest = harmless::one_line(text).into_owned();
+    // GitHub makes links of addresses, and calls people.
+    rest = rest.replace("://", ":\u{0}//").replace("www.", "www\u{0}.");
+    for character in rest.chars() {
         match character {
-            // A bar ends a cell, a colon makes a link of `http:`, an `@` calls people.
-            '|' | ':' | '@' => drop(write!(escaped, "&#{};", u32::from(character))),
+            '\u{0}' => escaped.push_str("<!-- -->"),
+            '|' | '@' => drop(write!(escaped, "&#{};", u32::from(character))),
             _ if "\\`*_[]<>&~#!{}$".contains(character) => escaped.extend(['\\', character]),
             _ => escaped.push(character),
         }
@@ -83,7 +86,7 @@ mod tests {
 
     #[test]
     fn no_text_is_markup() {
-        assert_eq!(plain("a*b <i> @me http://x"), "a\\*b \\<i\\> &#64;me http&#58;//x");
+        assert_eq!(plain("a*b <i> @me http://x"), "a\\*b \\<i\\> &#64;me http:<!-- -->//x");
         assert_eq!(code("a `b` c"), "``a `b` c``");
         assert_eq!(code("a \\| <b>"), "a \\\\&#124; \\<b\\>");
         assert_eq!(code("`x"), "`` `x ``");

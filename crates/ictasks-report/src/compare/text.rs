@@ -48,9 +48,11 @@ fn write_page(text: &mut String, comparison: &Comparison, options: &TextOptions)
         Mood::Bad => AnsiColor::Red,
     };
     let style = colour.on_default().bold();
-    writeln!(text, "{style}{}{style:#}: {}", outline::mood(verdict.mood), verdict.sentence)?;
+    let width = options.width.max(40);
+    writeln!(text, "{style}{}{style:#}", outline::mood(verdict.mood))?;
+    write_wrapped(text, &verdict.sentence, width)?;
     for section in outline::sections(comparison) {
-        write_section(text, &section, options.width.max(40))?;
+        write_section(text, &section, width)?;
     }
     Ok(())
 }
