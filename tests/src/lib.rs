@@ -10,9 +10,11 @@
 
 pub mod crash;
 mod farm;
+pub mod generated;
 mod processes;
 pub mod programs;
 mod record;
+mod report;
 mod running;
 pub mod table;
 mod wait;
@@ -20,6 +22,7 @@ mod wait;
 pub use farm::{Farm, farm, farm_in};
 pub use processes::{children_named, process_exists, processes_with, send_signal, tree};
 pub use record::{Record, Source};
+pub use report::report;
 pub use running::{Finished, Running};
 pub use wait::wait_for;
 

@@ -178,16 +178,15 @@ pub enum Decision {
         /// Why.
         reason: Reason,
     },
+}
+
+/// Why nothing can be decided about a task: the list is wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Refusal {
     /// It succeeded with another command, and nobody said what that means.
-    Changed {
-        /// The task.
-        task: Task,
-    },
+    Changed(Box<Task>),
     /// Its id is that of another task of the list, which was not given an id.
-    IdTaken {
-        /// The task.
-        task: Task,
-    },
+    IdTaken(Box<Task>),
 }
 
 /// Finds the tasks of a list in the history, and decides.
@@ -263,9 +262,12 @@ impl Matcher {
     }
 
     /// Decides about the next task of the list.
-    pub fn decide(&mut self, task: Task) -> Decision {
+    ///
+    /// # Errors
+    /// With this task the list is wrong.
+    pub fn decide(&mut self, task: Task) -> Result<Decision, Refusal> {
         let Some(history) = &mut self.history else {
-            return Decision::Run { task, attempt: 1, reason: None };
+            return Ok(Decision::Run { task, attempt: 1, reason: None });
         };
         let here = history.find_index(task.index);
         let is_here = here.is_some_and(|at| {
@@ -286,7 +288,7 @@ impl Matcher {
         let was_used = std::mem::replace(&mut entry.is_used, true);
         let entry = *entry;
         if was_used {
-            return Decision::IdTaken { task };
+            return Err(Refusal::IdTaken(Box::new(task)));
         }
         // An id that was given may be known from another position.
         self.is_same_list &= i64::from(entry.task_index) == task.index;
@@ -299,9 +301,9 @@ impl Matcher {
     }
 
     /// Decides about a task that is not in the record.
-    fn decide_untold(&mut self, task: Task) -> Decision {
+    fn decide_untold(&mut self, task: Task) -> Result<Decision, Refusal> {
         if task.id_is_given && !self.new_ids.give(&task.id, self.next_index) {
-            return Decision::IdTaken { task };
+            return Err(Refusal::IdTaken(Box::new(task)));
         }
         let index = match (self.is_same_list, task.id_is_given) {
             (true, _) => task.index,
@@ -318,10 +320,11 @@ impl Matcher {
     }
 
     /// `untold` is the reason where the record tells nothing.
-    fn judge(&self, task: Task, past: Option<Entry>, untold: Reason) -> Decision {
-        let skip = |task: Task, reason| Decision::Skip { task_index: task.index, task_id: task.id, reason };
+    fn judge(&self, task: Task, past: Option<Entry>, untold: Reason) -> Result<Decision, Refusal> {
+        let skip =
+            |task: Task, reason| Ok(Decision::Skip { task_index: task.index, task_id: task.id, reason });
         let attempt = past.map_or(0, |past| i32::from(past.attempt)) + 1;
-        let run = |task, reason| Decision::Run { task, attempt, reason: Some(reason) };
+        let run = |task, reason| Ok(Decision::Run { task, attempt, reason: Some(reason) });
         if let Some(only) = &self.rules.only {
             return match only.contains(&task.id) {
                 true => run(task, Reason::Listed),
@@ -334,7 +337,7 @@ impl Matcher {
             Outcome::Pending => run(task, Reason::NeverRan),
             Outcome::Cancelled | Outcome::NodeLost => run(task, Reason::InterruptedBefore),
             Outcome::Succeeded if !is_changed => skip(task, Reason::SucceededBefore),
-            Outcome::Succeeded if !self.rules.rerun_changed => Decision::Changed { task },
+            Outcome::Succeeded if !self.rules.rerun_changed => Err(Refusal::Changed(Box::new(task))),
             _ if is_changed => run(task, Reason::CommandChanged),
             _ if self.rules.skip_failed => skip(task, Reason::FailedBefore),
             _ => run(task, Reason::FailedBefore),

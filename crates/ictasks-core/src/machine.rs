@@ -1,10 +1,12 @@
 //! What this machine has: cores, their threads, a CPU quota, GPUs, memory.
 //!
+//! - [`cgroup`]: where the cgroups of this process lie;
 //! - `topology`: which logical CPUs make up a core;
 //! - `quota`: how many CPUs and how much memory the cgroups allow.
 //!
-//! Both are pure functions over what the kernel shows; only [`Machine::detect`] looks.
+//! All are pure functions over what the kernel shows; only [`Machine::detect`] looks.
 
+pub mod cgroup;
 mod quota;
 mod topology;
 

@@ -23,12 +23,12 @@ use std::collections::{BTreeMap, HashMap};
 use ictasks_core::attempt::Reason;
 use ictasks_core::column::Timestamp;
 use ictasks_core::event::{Event, EventBody};
+use ictasks_core::history::Decision;
 use ictasks_core::plan::Plan;
 use ictasks_core::protocol::{GpuInfo, Reply, Request, Setup, TaskStarted};
 use ictasks_core::sample::Sample;
 
 use crate::setup::setup;
-use crate::source::Entry;
 use crate::window::Window;
 use agents::Agent;
 use endings::SoFar;
@@ -200,18 +200,18 @@ impl<'a> Dispatcher<'a> {
     }
 
     /// The source brought tasks.
-    pub fn add(&mut self, entries: Vec<Entry>) {
+    pub fn add(&mut self, decisions: Vec<Decision>) {
         let ready_at = if self.is_stream { self.now } else { self.session.began_at };
-        for entry in entries {
-            match entry {
-                Entry::Run { task, attempt, reason } => {
+        for decision in decisions {
+            match decision {
+                Decision::Run { task, attempt, reason } => {
                     let job = Job::new(task, attempt, reason, ready_at, &self.plan.limits);
                     match self.stage {
                         Stage::Working => self.queue.push_fresh(job),
                         _ => self.leave(job),
                     }
                 }
-                Entry::Skip { task_index, task_id, reason } => {
+                Decision::Skip { task_index, task_id, reason } => {
                     *self.skipped.entry(reason).or_default() += 1;
                     self.event(self.now, EventBody::TaskSkipped { task_id, task_index, reason });
                 }

@@ -3,9 +3,8 @@
 //! A few batches are in memory, never the list. Here each task is looked up in the record, so that
 //! the dispatcher gets only decisions; and here a list that has become wrong ends.
 
-use ictasks_core::attempt::Reason;
 use ictasks_core::error::{Fault, InputError};
-use ictasks_core::history::{Decision, Matcher};
+use ictasks_core::history::{Decision, Matcher, Refusal};
 use ictasks_core::task::Task;
 use ictasks_core::task_list::TaskSource;
 use tokio::sync::mpsc;
@@ -16,31 +15,8 @@ use crate::seen_ids::SeenIds;
 /// Batches that wait for the dispatcher.
 const BATCHES: usize = 4;
 
-/// A task of the list, and what becomes of it.
-#[derive(Debug, PartialEq)]
-pub enum Entry {
-    /// It runs.
-    Run {
-        /// The task.
-        task: Task,
-        /// The number of the attempt.
-        attempt: i32,
-        /// Why; `None` in a fresh run.
-        reason: Option<Reason>,
-    },
-    /// It is left out.
-    Skip {
-        /// Its position in the list.
-        task_index: i64,
-        /// Its id.
-        task_id: String,
-        /// Why.
-        reason: Reason,
-    },
-}
-
 /// Tasks in the order of the list, or what is wrong with it.
-pub type Batch = Result<Vec<Entry>, InputError>;
+pub type Batch = Result<Vec<Decision>, InputError>;
 
 /// A list, and what is known of its tasks.
 pub struct Reading {
@@ -60,11 +36,11 @@ pub fn read_ahead(mut reading: Reading) -> Result<mpsc::Receiver<Batch>, FarmErr
     let (sender, receiver) = mpsc::channel(BATCHES);
     crate::threads::start("reader", move || {
         while let Some(tasks) = reading.source.next_batch() {
-            let (entries, error) = match tasks {
+            let (decisions, error) = match tasks {
                 Ok(tasks) => reading.decide_all(tasks),
                 Err(error) => (Vec::new(), Some(error)),
             };
-            if !entries.is_empty() && sender.blocking_send(Ok(entries)).is_err() {
+            if !decisions.is_empty() && sender.blocking_send(Ok(decisions)).is_err() {
                 return;
             }
             if let Some(error) = error {
@@ -79,36 +55,32 @@ pub fn read_ahead(mut reading: Reading) -> Result<mpsc::Receiver<Batch>, FarmErr
 
 impl Reading {
     /// What becomes of the tasks, up to the first with which the list is wrong.
-    fn decide_all(&mut self, tasks: Vec<Task>) -> (Vec<Entry>, Option<InputError>) {
-        let mut entries = Vec::with_capacity(tasks.len());
+    fn decide_all(&mut self, tasks: Vec<Task>) -> (Vec<Decision>, Option<InputError>) {
+        let mut decisions = Vec::with_capacity(tasks.len());
         for task in tasks {
             let line = task.line;
             match self.decide(task) {
-                Ok(entry) => entries.push(entry),
+                Ok(decision) => decisions.push(decision),
                 Err((task_id, fault)) => {
                     let place = self.source.place_of(&task_id, line);
-                    return (entries, Some(InputError::At { place, fault }));
+                    return (decisions, Some(InputError::At { place, fault }));
                 }
             }
         }
-        (entries, None)
+        (decisions, None)
     }
 
-    fn decide(&mut self, task: Task) -> Result<Entry, (String, Fault)> {
+    fn decide(&mut self, task: Task) -> Result<Decision, (String, Fault)> {
         let is_given = task.id_is_given;
-        let entry = match self.matcher.decide(task) {
-            Decision::Run { task, attempt, reason } => Entry::Run { task, attempt, reason },
-            Decision::Skip { task_index, task_id, reason } => Entry::Skip { task_index, task_id, reason },
-            Decision::Changed { task } => {
-                return Err((task.id.clone(), Fault::CommandChanged { id: task.id }));
-            }
-            Decision::IdTaken { task } => return Err((task.id.clone(), Fault::IdTaken { id: task.id })),
-        };
-        let (Entry::Run { task: Task { id, .. }, .. } | Entry::Skip { task_id: id, .. }) = &entry;
+        let decision = self.matcher.decide(task).map_err(|refusal| match refusal {
+            Refusal::Changed(task) => (task.id.clone(), Fault::CommandChanged { id: task.id }),
+            Refusal::IdTaken(task) => (task.id.clone(), Fault::IdTaken { id: task.id }),
+        })?;
+        let (Decision::Run { task: Task { id, .. }, .. } | Decision::Skip { task_id: id, .. }) = &decision;
         if self.seen.as_mut().is_some_and(|seen| seen.is_repeated(id, is_given)) {
             return Err((id.clone(), Fault::RepeatedId { id: id.clone() }));
         }
-        Ok(entry)
+        Ok(decision)
     }
 }
 
@@ -143,11 +115,11 @@ mod tests {
         let mut told = Vec::new();
         while let Some(batch) = batches.blocking_recv() {
             match batch {
-                Ok(entries) => told.extend(entries.into_iter().map(|entry| match entry {
-                    Entry::Run { task, attempt, reason } => {
+                Ok(decisions) => told.extend(decisions.into_iter().map(|decision| match decision {
+                    Decision::Run { task, attempt, reason } => {
                         format!("run {} {attempt} {}", task.id, reason.unwrap())
                     }
-                    Entry::Skip { task_id, reason, .. } => format!("skip {task_id} {reason}"),
+                    Decision::Skip { task_id, reason, .. } => format!("skip {task_id} {reason}"),
                 })),
                 Err(InputError::At { place, fault }) => told.push(format!("line {}: {fault}", place.line)),
                 Err(error) => told.push(error.to_string()),
@@ -206,8 +178,8 @@ mod tests {
         let matcher = Matcher::resumed(History::collect((0..200_000).map(past)), Rules::default(), "/s");
         let file = tempfile::NamedTempFile::new().unwrap();
         let source = TaskSource::open(file.path(), TaskListFormat::Lines, Path::new("/s")).unwrap();
-        let (entries, error) = Reading { source, matcher, seen: None }.decide_all(tasks);
+        let (decisions, error) = Reading { source, matcher, seen: None }.decide_all(tasks);
         assert!(error.is_none());
-        assert!(entries.iter().all(|entry| matches!(entry, Entry::Skip { .. })));
+        assert!(decisions.iter().all(|decision| matches!(decision, Decision::Skip { .. })));
     }
 }

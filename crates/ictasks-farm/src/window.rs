@@ -18,14 +18,24 @@ const LARGEST: usize = 8192;
 #[derive(Clone, Debug)]
 pub struct Window {
     workers: usize,
+    /// In the order in which they came, the oldest at `next` once there are enough.
     durations_s: Vec<f64>,
     next: usize,
+    /// The same from the shortest to the longest.
+    sorted_s: Vec<f64>,
+    size: usize,
 }
 
 impl Window {
     /// For an agent with this many workers.
     pub fn new(workers: usize) -> Self {
-        Self { workers, durations_s: Vec::with_capacity(REMEMBERED), next: 0 }
+        Self {
+            workers,
+            durations_s: Vec::with_capacity(REMEMBERED),
+            next: 0,
+            sorted_s: Vec::with_capacity(REMEMBERED),
+            size: workers * 2,
+        }
     }
 
     /// A task took this long.
@@ -33,15 +43,21 @@ impl Window {
         if self.durations_s.len() < REMEMBERED {
             self.durations_s.push(wall_s);
         } else {
-            self.durations_s[self.next] = wall_s;
+            let oldest_s = std::mem::replace(&mut self.durations_s[self.next], wall_s);
             self.next = (self.next + 1) % REMEMBERED;
+            self.sorted_s.remove(self.place_of(oldest_s));
         }
+        self.sorted_s.insert(self.place_of(wall_s), wall_s);
+        self.size = self.size_for(self.sorted_s[self.sorted_s.len() / 2]);
     }
 
     /// Tasks that the agent should hold, running ones included.
+    pub const fn size(&self) -> usize {
+        self.size
+    }
+
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    pub fn size(&self) -> usize {
-        let Some(median_s) = self.median_s() else { return self.workers * 2 };
+    fn size_for(&self, median_s: f64) -> usize {
         if median_s >= LONG_TASK_S {
             return self.workers;
         }
@@ -49,10 +65,9 @@ impl Window {
         self.workers + ((rate * ROUND_TRIP_S).ceil() as usize).clamp(1, LARGEST)
     }
 
-    fn median_s(&self) -> Option<f64> {
-        let mut sorted = self.durations_s.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted.get(sorted.len() / 2).copied()
+    /// How many of the sorted ones are shorter.
+    fn place_of(&self, wall_s: f64) -> usize {
+        self.sorted_s.partition_point(|other_s| other_s.total_cmp(&wall_s).is_lt())
     }
 }
 
@@ -81,5 +96,18 @@ mod tests {
             window.learn(wall_s);
         }
         assert_eq!(window.size(), 4 + 80);
+    }
+
+    #[test]
+    fn only_the_last_durations_count() {
+        let mut window = Window::new(4);
+        let wall_s = |number: u32| f64::from(number * 7919 % 101) / 300.0;
+        for number in 0..200 {
+            window.learn(wall_s(number));
+            let mut last: Vec<f64> = (0..=number).rev().take(REMEMBERED).map(wall_s).collect();
+            last.sort_by(f64::total_cmp);
+            assert_eq!(window.sorted_s, last);
+            assert_eq!(window.size(), window.size_for(last[last.len() / 2]));
+        }
     }
 }

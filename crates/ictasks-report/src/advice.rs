@@ -42,15 +42,16 @@ type Rule = fn(&Case<'_>) -> Option<Advice>;
 
 /// The notes on a run.
 pub(crate) fn advice(analysis: &Analysis<'_>, findings: &Findings, counts: &[ColumnCounts]) -> Vec<Advice> {
-    const RULES: [Rule; 13] = [
+    const RULES: [Rule; 14] = [
         failing::programs_that_do_not_start,
         failing::values_that_always_fail,
         failing::failing_host,
         failing::out_of_memory,
+        failing::time_limit,
         failing::retries_that_never_help,
-        failing::largest_group,
         scheduling::slow_host,
         scheduling::long_tail,
+        scheduling::imbalance,
         scheduling::starved,
         scheduling::short_tasks,
         resources::memory_requested,
@@ -59,7 +60,7 @@ pub(crate) fn advice(analysis: &Analysis<'_>, findings: &Findings, counts: &[Col
     ];
     let case = Case { analysis, findings, counts };
     let mut notes: Vec<Advice> = RULES.iter().filter_map(|rule| rule(&case)).collect();
-    // Failures first where they are what stopped the run from being of use.
+    notes.extend(failing::groups(&case));
     notes.sort_by(|one, other| other.saves_core_s.total_cmp(&one.saves_core_s));
     notes.truncate(NOTES);
     notes

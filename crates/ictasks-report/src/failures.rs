@@ -148,17 +148,14 @@ impl Gathering {
                 signal: number(signals[place]),
                 cause: text(&causes),
                 evidence: text(&evidences),
-                output: text(&errors)
-                    .or_else(|| text(&stderrs))
-                    .or_else(|| text(&stdouts))
-                    .unwrap_or_default(),
+                error: text(&errors),
+                output: text(&stderrs).or_else(|| text(&stdouts)).unwrap_or_default(),
             });
         }
         Ok(())
     }
 
     fn add(&mut self, failed: Failed) {
-        let line = last_line::last_informative(&failed.output);
         if words::is_allocation_failure(&failed.output) {
             self.gathered.allocation_failures += 1;
         } else if failed.outcome == Outcome::OutOfMemory.as_str() {
@@ -167,7 +164,10 @@ impl Gathering {
         } else if failed.signal == Some(9) || failed.exit_code == Some(137) {
             self.gathered.sigkilled.push(failed.row);
         }
-        let template = self.mask.template(&line);
+        let (template, output) = match failed.error {
+            Some(error) => (self.mask.template_of_error(&error), error),
+            None => (self.mask.template(&last_line::last_informative(&failed.output)), failed.output),
+        };
         let key =
             Key { outcome: failed.outcome, exit_code: failed.exit_code, signal: failed.signal, template };
         let groups = &mut self.gathered.groups;
@@ -183,7 +183,7 @@ impl Gathering {
         });
         if let Some(group) = groups.get_mut(number as usize) {
             group.example = failed.row;
-            group.output = failed.output;
+            group.output = output;
         }
         if let Some(group_of) = self.gathered.group_of.get_mut(failed.row) {
             *group_of = number;
@@ -199,5 +199,8 @@ struct Failed {
     signal: Option<i32>,
     cause: Option<String>,
     evidence: Option<String>,
+    /// Why it could not be started.
+    error: Option<String>,
+    /// The end of what it printed.
     output: String,
 }

@@ -6,7 +6,7 @@
 use anstyle::{AnsiColor, Style};
 
 use crate::findings::{Findings, Mood, RunFacts};
-use crate::harmless::{lines, one_line, shortened};
+use crate::harmless::{one_line, shortened};
 use crate::units::{core_time, count, counted, duration, percent};
 
 mod charts;
@@ -88,18 +88,23 @@ impl Page {
         self.styled(HEADING, heading);
     }
 
-    /// Text in lines of the width, the later ones indented.
-    fn wrapped(&mut self, text: &str, indent: usize) {
-        let mut line = String::new();
-        for word in text.split(' ') {
-            let length = line.chars().count() + 1 + word.chars().count();
-            if !line.trim().is_empty() && length > self.options.width {
+    /// Text in lines of the width: `first` before the first line, as many spaces before the others.
+    fn wrapped(&mut self, first: &str, text: &str) {
+        let indent = first.chars().count();
+        let mut line = first.to_owned();
+        let mut length = indent;
+        for word in text.split_whitespace() {
+            let of_word = word.chars().count();
+            if length > indent && length + 1 + of_word > self.options.width {
                 self.whole_line(line.trim_end());
                 line = " ".repeat(indent);
-            } else if !line.is_empty() && !line.ends_with(' ') {
+                length = indent;
+            } else if length > indent {
                 line.push(' ');
+                length += 1;
             }
             line.push_str(word);
+            length += of_word;
         }
         self.whole_line(line.trim_end());
     }
@@ -156,7 +161,7 @@ impl Page {
             tasks.push_str(&format!("; {}", counted(findings.retried_count, "further attempt")));
         }
         let bar = self.charts.outcome_bar(findings, 20);
-        self.line(&format!("tasks         {bar} {tasks}"));
+        self.wrapped(&format!("tasks         {bar} "), &tasks);
         let time = &findings.time;
         let mut took = format!("time          {}", duration(time.makespan_s));
         if let (Some(bound), Some(share)) = (time.lower_bound_s, time.scheduling_efficiency_fraction) {
@@ -196,7 +201,7 @@ impl Page {
         let held = format!("of {}: cores held by tasks", core_time(cores.available_core_s));
         meter(self, "occupied", cores.occupancy_fraction, &held);
         meter(self, "CPU", cores.cpu_efficiency_fraction, "of that: computing, not waiting");
-        meter(self, "useful", cores.goodput_fraction, "of that: tasks that succeeded in the end");
+        meter(self, "useful", cores.goodput_fraction, "of that: in tasks that succeeded");
         let memory = &findings.memory;
         if let Some(peak) = memory.peaks.quantiles.last() {
             #[allow(clippy::cast_possible_truncation)]
@@ -227,8 +232,8 @@ impl Page {
                 saved if saved > 0.0 => format!(" (up to {})", core_time(saved)),
                 _ => String::new(),
             };
-            self.wrapped(&format!("{}. {}{saves}", number + 1, one_line(&note.title)), 3);
-            self.wrapped(&format!("   {}", one_line(&note.evidence)), 3);
+            self.wrapped(&format!("{}. ", number + 1), &format!("{}{saves}", one_line(&note.title)));
+            self.wrapped("   ", &one_line(&note.evidence));
             if let Some(setting) = &note.setting {
                 self.whole_line(&format!("   > {}", one_line(setting)));
             }
@@ -240,7 +245,7 @@ impl Page {
         if !findings.lacks.is_empty() {
             self.heading("What the data lacks");
             for lack in &findings.lacks {
-                self.wrapped(&format!("- {}", lines(lack)), 2);
+                self.wrapped("- ", &one_line(lack));
             }
         }
         self.text.push('\n');

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use ictasks_core::attempt::Reason;
-use ictasks_core::history::{Decision, History, Matcher, Rules};
+use ictasks_core::history::{Decision, History, Matcher, Refusal, Rules};
 use ictasks_core::task::Task;
 use ictasks_core::task_list::TaskSource;
 use ictasks_record::{RecordError, RunFile};
@@ -199,30 +199,30 @@ impl Count {
         Ok(matcher.at_the_beginning())
     }
 
-    fn take_listed(&mut self, decision: Decision) -> Result<(), Failure> {
-        if let Decision::Run { task, .. } = &decision {
+    fn take_listed(&mut self, decision: Result<Decision, Refusal>) -> Result<(), Failure> {
+        if let Ok(Decision::Run { task, .. }) = &decision {
             self.found.insert(task.id.clone());
         }
         self.take(decision)
     }
 
-    fn take(&mut self, decision: Decision) -> Result<(), Failure> {
+    fn take(&mut self, decision: Result<Decision, Refusal>) -> Result<(), Failure> {
         match decision {
-            Decision::Run { task, reason, .. } => {
+            Ok(Decision::Run { task, reason, .. }) => {
                 self.run_count += 1;
                 *self.runs.entry(reason.map_or("", Reason::as_str)).or_default() += 1;
                 if self.first.len() < crate::dry_run::SHOWN_TASKS {
                     self.first.push((task, reason));
                 }
             }
-            Decision::Skip { reason, .. } => *self.left_out.entry(reason.as_str()).or_default() += 1,
-            Decision::Changed { task } => {
+            Ok(Decision::Skip { reason, .. }) => *self.left_out.entry(reason.as_str()).or_default() += 1,
+            Err(Refusal::Changed(task)) => {
                 self.changed_count += 1;
                 if self.changed.len() < SHOWN_CHANGED {
-                    self.changed.push(task);
+                    self.changed.push(*task);
                 }
             }
-            Decision::IdTaken { task } => {
+            Err(Refusal::IdTaken(task)) => {
                 return Err(Failure::input(format!(
                     "the id `{}` is that of another task of the list, which was given no id; give the task \
                      another id",

@@ -7,6 +7,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ictasks_core::machine::cgroup::Cgroup;
+
 /// The cgroups of an agent: a directory of its own, and one for each worker in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cgroups(PathBuf);
@@ -43,7 +45,7 @@ impl Cgroups {
     pub fn make(limit_bytes: i64, workers: &[i32]) -> Option<Self> {
         let cgroups = fs::read_to_string("/proc/self/cgroup").ok()?;
         let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-        let own = own_directory(&cgroups, &mounts)?;
+        let own = Cgroup::second_version(&cgroups, &mounts)?.directory;
         let name = format!("ictasks-agent-{}", std::process::id());
         let beside = own
             .parent()
@@ -155,42 +157,9 @@ fn hands_on_memory(directory: &Path) -> bool {
     controllers.split_whitespace().any(|name| name == "memory")
 }
 
-/// The directory of this process's cgroup of version 2, from `/proc/self/cgroup` and `/proc/self/mountinfo`.
-pub fn own_directory(cgroups: &str, mounts: &str) -> Option<PathBuf> {
-    let path = cgroups.lines().find_map(|line| line.strip_prefix("0::"))?;
-    let (root, mount) = mount_point(mounts, |kind, _| kind == "cgroup2")?;
-    // In a container the mount may show only a part of the hierarchy, or none of our path.
-    let inside = match Path::new(path).strip_prefix(&root) {
-        Ok(inside) if !path.contains("..") => inside,
-        _ => Path::new(""),
-    };
-    Some(mount.join(inside))
-}
-
-/// Root and mount point of the first mount whose type and options fit.
-pub fn mount_point(mounts: &str, fits: impl Fn(&str, &str) -> bool) -> Option<(PathBuf, PathBuf)> {
-    mounts.lines().find_map(|line| {
-        let (before, after) = line.split_once(" - ")?;
-        let mut before = before.split(' ').skip(3);
-        let (root, mount) = (before.next()?, before.next()?);
-        let mut after = after.split(' ');
-        let (kind, options) = (after.next()?, after.nth(1)?);
-        fits(kind, options).then(|| (PathBuf::from(root), PathBuf::from(mount)))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_own_cgroup_is_found_also_in_a_container() {
-        let mounts = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
-        assert_eq!(own_directory("0::/a/b\n", mounts), Some(PathBuf::from("/sys/fs/cgroup/a/b")));
-        assert_eq!(own_directory("0::/../x\n", mounts), Some(PathBuf::from("/sys/fs/cgroup")));
-        assert_eq!(own_directory("4:memory:/\n", mounts), None);
-        assert_eq!(own_directory("0::/a\n", ""), None);
-    }
 
     /// Plain directories stand in for the kernel's: what would be written where.
     #[test]

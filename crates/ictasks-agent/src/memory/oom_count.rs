@@ -3,7 +3,9 @@
 //! Best asked of the cgroup that agent and tasks are in, since that counts no others: `memory.events`
 //! (version 2), `memory.oom_control` (version 1); else `/proc/vmstat`, which counts for the whole host.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use ictasks_core::machine::cgroup::Cgroup;
 
 /// A file that holds the counter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,28 +32,19 @@ pub fn parse(text: &str) -> Option<i64> {
 
 /// Where the counter may be, best first.
 fn candidates(cgroups: &str, mounts: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let second = super::cgroup::own_directory(cgroups, mounts);
-    found.extend(second.map(|directory| directory.join("memory.events")));
-    let first = cgroups.lines().find_map(|line| {
-        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
-        controllers.split(',').any(|name| name == "memory").then_some(path)
-    });
-    if let Some(path) = first {
-        let mount = super::cgroup::mount_point(mounts, |kind, options| {
-            kind == "cgroup" && options.split(',').any(|option| option == "memory")
-        });
-        if let Some((root, mount)) = mount {
-            let inside = Path::new(path).strip_prefix(&root).unwrap_or(Path::new(""));
-            found.push(mount.join(inside).join("memory.oom_control"));
-        }
-    }
+    let (second, first): (Vec<_>, Vec<_>) =
+        Cgroup::of_controller("memory", cgroups, mounts).partition(|cgroup| cgroup.is_second_version);
+    let of_second = second.iter().map(|cgroup| cgroup.directory.join("memory.events"));
+    let of_first = first.iter().map(|cgroup| cgroup.directory.join("memory.oom_control"));
+    let mut found: Vec<PathBuf> = of_second.chain(of_first).collect();
     found.push(PathBuf::from("/proc/vmstat"));
     found
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]

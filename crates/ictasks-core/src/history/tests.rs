@@ -38,12 +38,14 @@ fn told(mut matcher: Matcher, tasks: Vec<Task>) -> Vec<String> {
     tasks
         .into_iter()
         .map(|task| match matcher.decide(task) {
-            Decision::Run { task, attempt, reason } => {
+            Ok(Decision::Run { task, attempt, reason }) => {
                 format!("run {} {} `{}` {attempt} {}", task.index, task.id, task.command, reason.unwrap())
             }
-            Decision::Skip { task_index, task_id, reason } => format!("skip {task_index} {task_id} {reason}"),
-            Decision::Changed { task } => format!("changed {}", task.id),
-            Decision::IdTaken { task } => format!("taken {}", task.id),
+            Ok(Decision::Skip { task_index, task_id, reason }) => {
+                format!("skip {task_index} {task_id} {reason}")
+            }
+            Err(Refusal::Changed(task)) => format!("changed {}", task.id),
+            Err(Refusal::IdTaken(task)) => format!("taken {}", task.id),
         })
         .collect()
 }
@@ -56,7 +58,7 @@ fn of_lines(history: History, lines: &str) -> Vec<String> {
 fn a_fresh_run_runs_everything_once() {
     let mut matcher = Matcher::fresh();
     let task = tasks("a\n", TaskListFormat::Lines).remove(0);
-    assert_eq!(matcher.decide(task.clone()), Decision::Run { task, attempt: 1, reason: None });
+    assert_eq!(matcher.decide(task.clone()), Ok(Decision::Run { task, attempt: 1, reason: None }));
 }
 
 #[test]
@@ -145,9 +147,9 @@ fn a_second_pass_decides_the_same() {
     let history = positions(&[("a", 1, Outcome::Succeeded), ("a", 1, Outcome::Failed)]);
     let list = tasks("b\na\na\n", TaskListFormat::Lines);
     let mut matcher = Matcher::resumed(history, Rules::default(), "/s");
-    let first: Vec<Decision> = list.iter().map(|task| matcher.decide(task.clone())).collect();
+    let first: Vec<_> = list.iter().map(|task| matcher.decide(task.clone())).collect();
     let mut matcher = matcher.at_the_beginning();
-    let second: Vec<Decision> = list.iter().map(|task| matcher.decide(task.clone())).collect();
+    let second: Vec<_> = list.iter().map(|task| matcher.decide(task.clone())).collect();
     assert_eq!(first, second);
 }
 

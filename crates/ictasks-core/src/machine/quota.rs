@@ -1,7 +1,9 @@
 //! How many CPUs and how much memory the cgroups allow: `cpu.max` (version 2) and `cpu.cfs_quota_us` (version 1),
 //! the least of them from this process's cgroup up to the mount. See cgroups(7).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use super::cgroup::Cgroup;
 
 /// The quota in CPUs, from `/proc/self/cgroup` and `/proc/self/mountinfo`.
 pub(super) fn cpu_quota(cgroups: &str, mounts: &str, read: impl Fn(&Path) -> Option<String>) -> Option<f64> {
@@ -39,53 +41,12 @@ fn values_of<T>(
     value: impl Fn(&Path, bool) -> Option<T>,
 ) -> Vec<T> {
     let mut values = Vec::new();
-    for line in cgroups.lines() {
-        let mut fields = line.splitn(3, ':').skip(1);
-        let (Some(controllers), Some(cgroup)) = (fields.next(), fields.next()) else {
-            continue;
-        };
-        let is_second_version = controllers.is_empty();
-        if !is_second_version && !controllers.split(',').any(|name| name == controller) {
-            continue;
-        }
-        let Some((mount, directory)) = directory_of(controller, cgroup, is_second_version, mounts) else {
-            continue;
-        };
-        let ancestors = directory.ancestors().take_while(|ancestor| ancestor.starts_with(&mount));
-        values.extend(ancestors.filter_map(|ancestor| value(ancestor, is_second_version)));
+    for cgroup in Cgroup::of_controller(controller, cgroups, mounts) {
+        let ancestors =
+            cgroup.directory.ancestors().take_while(|ancestor| ancestor.starts_with(&cgroup.mount));
+        values.extend(ancestors.filter_map(|ancestor| value(ancestor, cgroup.is_second_version)));
     }
     values
-}
-
-/// The mount of the hierarchy, and the directory of `cgroup` in it.
-fn directory_of(
-    controller: &str,
-    cgroup: &str,
-    is_second_version: bool,
-    mounts: &str,
-) -> Option<(PathBuf, PathBuf)> {
-    mounts.lines().find_map(|line| {
-        let (before, after) = line.split_once(" - ")?;
-        let mut before = before.split(' ').skip(3);
-        let (root, mount) = (before.next()?, before.next()?);
-        let mut after = after.split(' ');
-        let (kind, options) = (after.next()?, after.nth(1)?);
-        let fits = if is_second_version {
-            kind == "cgroup2"
-        } else {
-            kind == "cgroup" && options.split(',').any(|option| option == controller)
-        };
-        if !fits {
-            return None;
-        }
-        // In a container the mount may show only a part of the hierarchy, or none of our path.
-        let inside = match Path::new(cgroup).strip_prefix(root) {
-            Ok(inside) if !cgroup.contains("..") => inside,
-            _ => Path::new(""),
-        };
-        let mount = PathBuf::from(mount);
-        Some((mount.clone(), mount.join(inside)))
-    })
 }
 
 /// `200000 100000` is 2 CPUs, `max 100000` no limit.

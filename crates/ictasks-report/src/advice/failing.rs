@@ -1,10 +1,10 @@
 //! Rules about failures.
 
 use super::Case;
-use crate::failures::findings::rerun;
+use crate::definitions::distribution;
 use crate::findings::{Advice, FailureGroup};
 use crate::harmless::{one_line, shortened};
-use crate::units::{bytes, core_time, count, counted, percent};
+use crate::units::{bytes, core_time, count, counted, duration, percent};
 
 /// Share of all attempts from which on a group of failures is worth a note.
 const SHARE: f64 = 0.05;
@@ -137,6 +137,31 @@ pub(super) fn out_of_memory(case: &Case<'_>) -> Option<Advice> {
     })
 }
 
+/// Tasks that their time limit ended, while most did not need so long.
+pub(super) fn time_limit(case: &Case<'_>) -> Option<Advice> {
+    let groups = || case.findings.failures.groups.iter().filter(|group| group.outcome == "timed_out");
+    let attempts: i64 = groups().map(|group| group.attempt_count).sum();
+    if !is_many(case, attempts) || case.succeeded() == 0 {
+        return None;
+    }
+    // All of them ran up to the limit.
+    let limit_s = groups().filter_map(|group| group.example.wall_s).reduce(f64::max)?;
+    let core_s: f64 = groups().map(|group| group.core_s).sum();
+    Some(Advice {
+        rule: "time_limit".to_owned(),
+        title: "Give tasks more time: the limit ended some that were at work".to_owned(),
+        evidence: format!(
+            "{} of {} were ended after {}; the median task takes {}",
+            count(attempts),
+            counted(case.findings.attempt_count, "attempt"),
+            duration(limit_s),
+            duration(distribution::at(&case.findings.durations, 0.5).unwrap_or(limit_s))
+        ),
+        setting: Some(format!("timeout: {:.0} (twice as long)", 2.0 * limit_s)),
+        saves_core_s: core_s,
+    })
+}
+
 /// Retries after which tasks failed again.
 pub(super) fn retries_that_never_help(case: &Case<'_>) -> Option<Advice> {
     let attempts = &case.analysis.loaded.attempts;
@@ -160,23 +185,38 @@ pub(super) fn retries_that_never_help(case: &Case<'_>) -> Option<Advice> {
     })
 }
 
-/// The largest group of failures, where no other rule names its reason.
-pub(super) fn largest_group(case: &Case<'_>) -> Option<Advice> {
-    let group = case.findings.failures.groups.first()?;
-    let is_named = does_not_start(group) || group.outcome == "out_of_memory";
-    if is_named || !is_many(case, group.attempt_count) {
-        return None;
-    }
-    let (all, of_group) = (case.findings.attempt_count, group.attempt_count);
-    #[allow(clippy::cast_precision_loss)]
-    let share = percent(of_group as f64 / all.max(1) as f64);
-    let run_dir = case.findings.runs.first().map_or(".", |run| run.run_dir.as_str());
-    Some(Advice {
+/// Groups of failures that have a note of their own, at most.
+const GROUPS: usize = 3;
+
+/// The dearest groups of failures whose reason no other rule names.
+pub(super) fn groups(case: &Case<'_>) -> Vec<Advice> {
+    let is_named = |group: &&FailureGroup| {
+        let is_of_limit = group.outcome == "timed_out" && case.succeeded() > 0;
+        does_not_start(group) || is_of_limit || group.outcome == "out_of_memory"
+    };
+    let mut groups: Vec<&FailureGroup> = case.findings.failures.groups.iter().collect();
+    groups.retain(|group| !is_named(group) && is_many(case, group.attempt_count));
+    groups.sort_by(|one, other| other.core_s.total_cmp(&one.core_s));
+    groups.truncate(GROUPS);
+    groups.into_iter().map(|group| of_group(case, group)).collect()
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn of_group(case: &Case<'_>, group: &FailureGroup) -> Advice {
+    let part = |count: i64, of: i64| count as f64 / of.max(1) as f64;
+    let share = percent(part(group.attempt_count, case.findings.attempt_count));
+    let unknown = || {
+        format!(
+            "Find out why {} fail so: run one by hand (ictasks report --task ID)",
+            counted(group.task_count, "task")
+        )
+    };
+    Advice {
         rule: "failures".to_owned(),
-        title: group.remedy.clone().unwrap_or_else(|| "Look at the largest group of failures".to_owned()),
-        evidence: format!("{} ({share}) ended so: {}", counted(of_group, "attempt"), said(group)),
-        setting: Some(rerun(run_dir, &group.filter)),
-        // Less than what the rules say that know the reason.
-        saves_core_s: group.core_s,
-    })
+        title: group.remedy.clone().unwrap_or_else(unknown),
+        evidence: format!("{} ({share}) ended so: {}", counted(group.attempt_count, "attempt"), said(group)),
+        setting: Some(format!("after that: {}", group.rerun)),
+        // Less than what the rules say that know the reason. What retries took is the business of another.
+        saves_core_s: group.core_s * part(group.task_count, group.attempt_count),
+    }
 }

@@ -47,8 +47,55 @@ pub(super) fn slow_host(case: &Case<'_>) -> Option<Advice> {
     })
 }
 
+/// Up to this ratio of the longest task to the median tasks are alike.
+const ALIKE: f64 = 1.5;
+
+fn tasks_are_alike(case: &Case<'_>) -> bool {
+    let at = |fraction| distribution::at(&case.findings.durations, fraction);
+    at(1.0).zip(at(0.5)).is_some_and(|(longest, median)| longest <= ALIKE * median)
+}
+
+/// Rounds of equal tasks in which a last one, or the only one, that is not full costs much.
+const ROUNDS: i64 = 5;
+
+/// Tasks of equal length that do not fill the workers: the last round leaves most of them idle.
+#[allow(clippy::cast_precision_loss)]
+pub(super) fn imbalance(case: &Case<'_>) -> Option<Advice> {
+    let workers = case.findings.cores.worker_count;
+    let tasks = case.findings.attempt_count;
+    if workers < 2 || tasks < 1 || case.findings.runs.iter().map(|run| run.sessions.len()).sum::<usize>() != 1
+    {
+        return None;
+    }
+    let rounds = (tasks + workers - 1) / workers;
+    // So many end at the same time.
+    let enough = (tasks + rounds - 1) / rounds;
+    let saves_core_s = case.findings.time.tail_idle_core_s? * (1.0 - enough as f64 / workers as f64);
+    if rounds > ROUNDS || !tasks_are_alike(case) || !case.is_worth(saves_core_s) {
+        return None;
+    }
+    let left = tasks - (rounds - 1) * workers;
+    Some(Advice {
+        rule: "imbalance".to_owned(),
+        title: format!("Use {} workers instead of {}: the run ends as early", count(enough), count(workers)),
+        evidence: format!(
+            "{} tasks of about {} on {} workers: in the last round {} ran and {} workers stood idle",
+            count(tasks),
+            duration(distribution::at(&case.findings.durations, 0.5)?),
+            count(workers),
+            count(left),
+            count(workers - left)
+        ),
+        setting: Some(format!("cores for {} tasks at a time, or smaller tasks", count(enough))),
+        saves_core_s,
+    })
+}
+
 /// One or a few long tasks that were started late.
 pub(super) fn long_tail(case: &Case<'_>) -> Option<Advice> {
+    if tasks_are_alike(case) {
+        return None;
+    }
     let time = &case.findings.time;
     let (idle, tail_s, best) = (time.tail_idle_core_s?, time.tail_s?, time.longest_first_s?);
     #[allow(clippy::cast_precision_loss)]

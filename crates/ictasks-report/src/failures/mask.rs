@@ -19,13 +19,22 @@ impl Mask {
     /// The line with hosts, quoted text, directories of paths, hexadecimal numbers, UUIDs and numbers masked: as
     /// `<host>`, `'…'`, `…/name`, and `#`.
     pub(crate) fn template(&self, line: &str) -> String {
+        self.masked_line(line, true)
+    }
+
+    /// The same, but quoted text stays: in our own messages it is what matters.
+    pub(crate) fn template_of_error(&self, line: &str) -> String {
+        self.masked_line(line, false)
+    }
+
+    fn masked_line(&self, line: &str, quotes: bool) -> String {
         let end = (0..=LONGEST.min(line.len())).rev().find(|end| line.is_char_boundary(*end)).unwrap_or(0);
         let line = &line[..end];
         let mut template = String::with_capacity(line.len());
         let mut rest = line;
         let mut before = ' ';
         while let Some(character) = rest.chars().next() {
-            let masked = if before.is_alphanumeric() { None } else { self.masked(rest) };
+            let masked = if before.is_alphanumeric() { None } else { self.masked(rest, quotes) };
             let length = match masked {
                 Some((length, mask)) => {
                     template.push_str(&mask);
@@ -47,8 +56,8 @@ impl Mask {
     }
 
     /// What is masked at the beginning of `rest`, where a word may begin: its length and the mask.
-    fn masked(&self, rest: &str) -> Option<(usize, String)> {
-        if let Some(length) = quoted(rest) {
+    fn masked(&self, rest: &str, quotes: bool) -> Option<(usize, String)> {
+        if let Some(length) = quoted(rest).filter(|_| quotes) {
             let quote = &rest[..1];
             return Some((length, format!("{quote}…{quote}")));
         }

@@ -60,7 +60,7 @@ impl Page {
 
     fn group_in_full(&mut self, group: &FailureGroup) {
         if !group.template.is_empty() {
-            self.wrapped(&format!("   says:    {}", one_line(&group.template)), 12);
+            self.wrapped("   says:    ", &one_line(&group.template));
         }
         let mut lost = format!("   lost:    {}", core_time(group.core_s));
         if let (Some(first), Some(last)) = (group.first_at, group.last_at) {
@@ -72,18 +72,18 @@ impl Page {
                 group.hosts.iter().map(|host| format!("{} {}", count(host.count), one_line(&host.value)));
             let more = group.host_count - group.hosts.len();
             let more = if more > 0 { format!(", and {more} more hosts") } else { String::new() };
-            self.wrapped(&format!("   where:   {}{more}", hosts.collect::<Vec<_>>().join(", ")), 12);
+            self.wrapped("   where:   ", &format!("{}{more}", hosts.collect::<Vec<_>>().join(", ")));
         }
         for over in &group.over_represented {
             self.wrapped(
+                "   mostly:  ",
                 &format!(
-                    "   mostly:  {} = {} ({} of this group, {} of all attempts)",
+                    "{} = {} ({} of this group, {} of all attempts)",
                     over.column,
                     one_line(&over.value),
                     percent(over.fraction_of_group),
                     percent(over.fraction_of_all)
                 ),
-                12,
             );
         }
         if let Some(evidence) = &group.cause_evidence {
@@ -98,7 +98,7 @@ impl Page {
             self.line(&format!("     | {line}"));
         }
         if let Some(remedy) = &group.remedy {
-            self.wrapped(&format!("   advice:  {remedy}"), 12);
+            self.wrapped("   advice:  ", remedy);
         }
         self.whole_line(&format!("   again:   {}", one_line(&group.rerun)));
     }

@@ -66,8 +66,8 @@ pub fn task(index: i64) -> Task {
     Task { index, id: format!("t{index}"), command: "true".to_owned(), command_hash: 7, ..Task::default() }
 }
 
-pub fn first(task: Task) -> Entry {
-    Entry::Run { task, attempt: 1, reason: None }
+pub fn first(task: Task) -> Decision {
+    Decision::Run { task, attempt: 1, reason: None }
 }
 
 pub fn end_of(index: i64, attempt: i32, wall_s: f64, outcome: Outcome) -> TaskEnded {
@@ -132,7 +132,7 @@ impl<'a> Bench<'a> {
         self.add(indices.map(task).map(first).collect());
     }
 
-    pub fn add(&mut self, entries: Vec<Entry>) {
+    pub fn add(&mut self, entries: Vec<Decision>) {
         self.dispatcher.add(entries);
         self.gather();
     }

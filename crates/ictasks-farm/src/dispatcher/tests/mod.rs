@@ -68,14 +68,14 @@ fn an_agent_of_another_version_is_refused() {
 fn what_is_left_out_is_counted_and_takes_no_room() {
     let plan = plan(1);
     let mut bench = Bench::new(&plan, false);
-    let skip = |task_index| Entry::Skip {
+    let skip = |task_index| Decision::Skip {
         task_index,
         task_id: format!("t{task_index}"),
         reason: Reason::SucceededBefore,
     };
     bench.add((0..100_000).map(skip).collect());
     assert!(bench.dispatcher.wants_tasks());
-    bench.add(vec![Entry::Run { task: task(100_000), attempt: 3, reason: Some(Reason::FailedBefore) }]);
+    bench.add(vec![Decision::Run { task: task(100_000), attempt: 3, reason: Some(Reason::FailedBefore) }]);
     let orders = bench.orders();
     assert_eq!((orders[0].attempt, orders[0].reason), (3, Some(Reason::FailedBefore)));
     bench.source_ended();
@@ -93,7 +93,7 @@ fn a_list_of_which_nothing_is_left_ends_the_agent() {
     let plan = plan(1);
     let mut bench = Bench::new(&plan, false);
     let task_id = "t0".to_owned();
-    bench.add(vec![Entry::Skip { task_index: 0, task_id, reason: Reason::NotListed }]);
+    bench.add(vec![Decision::Skip { task_index: 0, task_id, reason: Reason::NotListed }]);
     bench.source_ended();
     assert_eq!(bench.requests, [Request::End]);
     assert!(bench.dispatcher.is_done());

@@ -115,8 +115,8 @@ impl<'a> World<'a> {
         let entry = |position: usize| {
             let task = task(i64::try_from(position).unwrap());
             match self.list[position] {
-                0 => Entry::Skip { task_index: task.index, task_id: task.id, reason: Reason::NotListed },
-                attempt => Entry::Run { task, attempt, reason: None },
+                0 => Decision::Skip { task_index: task.index, task_id: task.id, reason: Reason::NotListed },
+                attempt => Decision::Run { task, attempt, reason: None },
             }
         };
         let entries: Vec<_> = (self.read..end).map(entry).collect();
