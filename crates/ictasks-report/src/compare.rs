@@ -87,7 +87,7 @@ pub fn compare(a: &Source, b: &Source, options: &CompareOptions) -> Result<Compa
         verdict: Verdict::default(),
         times: shift::compute(&pairs, &differences)?,
         differences,
-        matching: matches.facts(options.matching, &side_a, &side_b),
+        matching: matches.facts(options.matching, &pairs, [&side_a, &side_b])?,
         threshold_ratio: options.threshold_ratio,
         time_floor_s: options.time_floor_s,
         memory_floor_bytes: options.memory_floor_bytes,

@@ -169,6 +169,8 @@ pub struct MatchFacts {
     pub pair_count: i64,
     /// Pairs by how they were found; only ways that found some.
     pub paired_by: Vec<PairedBy>,
+    /// Pairs whose commands, before placeholders, differ.
+    pub changed_command_count: i64,
     /// For people: what would pair more, where few were paired.
     pub hint: Option<String>,
 }

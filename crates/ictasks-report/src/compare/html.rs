@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::comparison::Comparison;
 use super::outline::{self, Cell, Grid};
 use crate::html::overview::{made_by, verdict};
-use crate::html::table::{Column, table};
+use crate::html::table::{Column, figure, still_table, table};
 use crate::html::{Section, page, words};
 
 /// Renders it.
@@ -26,7 +26,7 @@ fn section(section: &outline::Section) -> Section {
 }
 
 fn grid_of(name: &str, grid: &Grid) -> Markup {
-    let is_figure = |at: usize| grid.rows.iter().any(|row| matches!(row[at], Cell::Figure(_)));
+    let is_figure = |at: usize| grid.rows.iter().any(|row| matches!(row[at], Cell::Figure(..)));
     let columns = grid.header.iter().enumerate().map(|(at, head)| Column { head, figures: is_figure(at) });
     let rows = html! {
         @for row in &grid.rows {
@@ -35,11 +35,13 @@ fn grid_of(name: &str, grid: &Grid) -> Markup {
                     @match cell {
                         Cell::Words(text) => td { (words::line(text)) },
                         Cell::Verbatim(text) => td { (words::folded(text)) },
-                        Cell::Figure(text) => td.figures { (words::line(text)) },
+                        Cell::Figure(text, Some(value)) => (figure(*value, text)),
+                        Cell::Figure(text, None) => td.figures { (words::line(text)) },
                     }
                 }
             }
         }
     };
-    table(name, &columns.collect::<Vec<_>>(), &rows)
+    let columns: Vec<Column> = columns.collect();
+    if grid.of_tasks { table(name, &columns, &rows) } else { still_table(name, &columns, &rows) }
 }

@@ -16,9 +16,10 @@ use crate::source::{Source, Table};
 use crate::units;
 
 /// Columns of pairs.
-const FIGURES: [&str; 8] = [
+const FIGURES: [&str; 9] = [
     "task_index",
     "task_id",
+    "command_hash",
     "attempt",
     "outcome",
     "succeeded_count",
@@ -230,15 +231,24 @@ impl Matches {
     }
 
     /// What is told of the pairing.
-    pub(super) fn facts(&self, asked: Option<Matching>, a: &Side, b: &Side) -> MatchFacts {
-        let pairs = self.rows.height();
+    pub(super) fn facts(
+        &self,
+        asked: Option<Matching>,
+        pairs: &DataFrame,
+        [a, b]: [&Side; 2],
+    ) -> Result<MatchFacts, ReportError> {
+        let count = self.rows.height();
         let smaller = a.task_count().min(b.task_count());
-        MatchFacts {
+        let is_same = pairs.column("command_hash")?.i64()?.equal(pairs.column("b_command_hash")?.i64()?);
+        let same = usize::try_from(is_same.sum().unwrap_or(0)).unwrap_or(0);
+        let integer = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        Ok(MatchFacts {
             asked,
-            pair_count: i64::try_from(pairs).unwrap_or(i64::MAX),
+            pair_count: integer(count),
             paired_by: self.paired_by.clone(),
-            hint: (2 * pairs < smaller).then(|| hint(asked, smaller - pairs)),
-        }
+            changed_command_count: integer(count - same),
+            hint: (2 * count < smaller).then(|| hint(asked, smaller - count)),
+        })
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) struct Grid {
     pub(super) rows: Vec<Vec<Cell>>,
     /// Columns at the end that a narrow page goes without.
     pub(super) wide_columns: usize,
+    /// Whether its rows are tasks, which can stand in any order.
+    pub(super) of_tasks: bool,
 }
 
 /// What stands in a table.
@@ -45,16 +47,31 @@ pub(super) enum Cell {
     Words(String),
     /// Text of tasks, plans or machines.
     Verbatim(String),
-    /// A figure; stands at the right.
-    Figure(String),
+    /// A figure, as it is shown, and by what it is sorted; stands at the right.
+    Figure(String, Option<f64>),
 }
 
 impl Cell {
     /// As it is: not yet harmless.
     pub(super) fn raw(&self) -> &str {
         match self {
-            Self::Words(text) | Self::Verbatim(text) | Self::Figure(text) => text,
+            Self::Words(text) | Self::Verbatim(text) | Self::Figure(text, _) => text,
         }
+    }
+
+    /// A figure that may be unknown.
+    fn figure(value: Option<f64>, show: impl Fn(f64) -> String) -> Self {
+        Self::Figure(value.map_or_else(|| "-".to_owned(), show), value)
+    }
+
+    #[allow(clippy::cast_precision_loss)]
+    fn count(count: i64) -> Self {
+        Self::Figure(units::count(count), Some(count as f64))
+    }
+
+    /// B by A.
+    fn ratio(ratio: Option<f64>) -> Self {
+        Self::figure(ratio, |ratio| format!("{ratio:.2}"))
     }
 }
 
@@ -134,7 +151,7 @@ fn runs(comparison: &Comparison) -> Section {
     }
     let same = !a.run_id.is_empty() && a.run_id == b.run_id;
     let lines = if same { vec!["A and B are the same run.".to_owned()] } else { Vec::new() };
-    let grid = Grid { header: vec!["", "A", "B"], rows, wide_columns: 0 };
+    let grid = Grid { header: vec!["", "A", "B"], rows, wide_columns: 0, of_tasks: false };
     Section::new("runs", "Runs", lines, Some(grid))
 }
 
@@ -164,7 +181,7 @@ fn differences(differences: &[Difference]) -> Section {
         vec![topic, Cell::Verbatim(difference.name.clone()), value(&difference.a), value(&difference.b)]
     };
     let rows = differences.iter().map(row).collect();
-    let grid = Grid { header: vec!["", "what", "A", "B"], rows, wide_columns: 0 };
+    let grid = Grid { header: vec!["", "what", "A", "B"], rows, wide_columns: 0, of_tasks: false };
     section(Vec::new(), Some(grid))
 }
 
@@ -189,13 +206,17 @@ fn tasks(comparison: &Comparison) -> Section {
         ("more memory", &comparison.more_memory),
         ("less memory", &comparison.less_memory),
     ];
-    let row = |name: &str, count: i64| vec![Cell::Words(name.to_owned()), Cell::Figure(units::count(count))];
+    let row = |name: &str, count: i64| vec![Cell::Words(name.to_owned()), Cell::count(count)];
     let mut rows: Vec<Vec<Cell>> =
         kinds.iter().map(|(name, changes)| row(name, changes.task_count)).collect();
     rows.push(row("missing in B", comparison.missing.task_count));
     rows.push(row("new in B", comparison.new.task_count));
-    let grid = Grid { header: vec!["change", "tasks"], rows, wide_columns: 0 };
+    let grid = Grid { header: vec!["change", "tasks"], rows, wide_columns: 0, of_tasks: false };
     let mut lines = vec![paired(comparison)];
+    if comparison.matching.changed_command_count > 0 {
+        let count = units::counted(comparison.matching.changed_command_count, "pair");
+        lines.push(format!("{count} with another command in B than in A."));
+    }
     lines.extend(comparison.matching.hint.clone());
     lines.push(format!(
         "Slower, faster, more and less: of tasks that succeeded in both, by more than {} times and at least {} or {}.",
@@ -236,11 +257,11 @@ fn times(comparison: &Comparison) -> Section {
     lines.extend(times.noise.as_deref().map(sentence));
     let grid = (times.pair_count > 0).then(|| {
         let names = ["smallest", "5 %", "25 %", "median", "75 %", "95 %", "largest"];
-        let figures = times.ratios.iter().map(|quantile| Cell::Figure(ratio(Some(quantile.value))));
+        let figures = times.ratios.iter().map(|quantile| Cell::ratio(Some(quantile.value)));
         let mut row = vec![Cell::Words("time in B by time in A".to_owned())];
         row.extend(figures);
         let header = std::iter::once("").chain(names).collect();
-        Grid { header, rows: vec![row], wide_columns: 0 }
+        Grid { header, rows: vec![row], wide_columns: 0, of_tasks: false }
     });
     let title = match times.shift {
         Shift::Slower => "Running times: longer as a whole",
@@ -250,26 +271,20 @@ fn times(comparison: &Comparison) -> Section {
     Section::new("times", title, lines, grid)
 }
 
-fn ratio(ratio: Option<f64>) -> String {
-    ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"))
-}
-
 #[allow(clippy::cast_precision_loss)]
 fn totals(comparison: &Comparison) -> Section {
     let (a, b) = (&comparison.a, &comparison.b);
     let row = |name: &str, values: [Option<f64>; 2], show: &dyn Fn(f64) -> String| {
-        let shown = values.map(|value| Cell::Figure(value.map_or_else(|| "-".to_owned(), show)));
+        let shown = values.map(|value| Cell::figure(value, show));
         let by = match values {
             [Some(a), Some(b)] if a > 0.0 => Some(b / a),
             _ => None,
         };
         let [a, b] = shown;
-        vec![Cell::Words(name.to_owned()), a, b, Cell::Figure(ratio(by))]
+        vec![Cell::Words(name.to_owned()), a, b, Cell::ratio(by)]
     };
     #[allow(clippy::cast_possible_truncation)]
     let count = |value: f64| units::count(value as i64);
-    #[allow(clippy::cast_possible_truncation)]
-    let bytes = |value: f64| units::bytes(value as i64);
     let counts = |a: i64, b: i64| [Some(a as f64), Some(b as f64)];
     let mut rows = vec![row("tasks", counts(a.task_count, b.task_count), &count)];
     for name in Outcome::ALL.iter().map(|outcome| outcome.as_str()) {
@@ -287,9 +302,13 @@ fn totals(comparison: &Comparison) -> Section {
         row("CPU time", [a.cpu_s, b.cpu_s], &units::duration),
         row("makespan", [a.makespan_s, b.makespan_s], &units::duration),
         row("median time of what succeeded", [a.median_run_s, b.median_run_s], &units::duration),
-        row("largest memory", [a, b].map(|run| run.largest_memory_bytes.map(|bytes| bytes as f64)), &bytes),
+        row(
+            "largest memory",
+            [a, b].map(|run| run.largest_memory_bytes.map(|bytes| bytes as f64)),
+            &bytes_of,
+        ),
     ]);
-    let grid = Grid { header: vec!["", "A", "B", "B by A"], rows, wide_columns: 0 };
+    let grid = Grid { header: vec!["", "A", "B", "B by A"], rows, wide_columns: 0, of_tasks: false };
     Section::new("totals", "Totals", Vec::new(), Some(grid))
 }
 
@@ -306,7 +325,7 @@ fn list<const COLUMNS: usize>(
     let rows: Vec<Vec<Cell>> = changes.pairs.iter().map(row).collect();
     // Beside a message there is no room for the command.
     let wide_columns = usize::from(header.iter().any(|name| name.starts_with("last line")));
-    section_of(name, changes.task_count, Grid { header: header.to_vec(), rows, wide_columns })
+    section_of(name, changes.task_count, Grid { header: header.to_vec(), rows, wide_columns, of_tasks: true })
 }
 
 fn section_of((id, title): Name, task_count: i64, grid: Grid) -> Option<Section> {
@@ -323,11 +342,18 @@ fn section_of((id, title): Name, task_count: i64, grid: Grid) -> Option<Section>
 
 fn change_of_times(comparison: &Comparison) -> impl Iterator<Item = Section> {
     let header = ["task", "A", "B", "B by A", "attempts", "command"];
-    let seconds = |side: &TaskSide| Cell::Figure(side.run_s.map_or_else(|| "-".to_owned(), units::duration));
+    let seconds = |side: &TaskSide| Cell::figure(side.run_s, units::duration);
     let row = move |pair: &Pair| {
         let attempts = format!("{}, {}", pair.a.succeeded_count, pair.b.succeeded_count);
-        let by = Cell::Figure(ratio(pair.run_ratio));
-        vec![task(pair), seconds(&pair.a), seconds(&pair.b), by, Cell::Figure(attempts), command(&pair.b)]
+        let by = Cell::ratio(pair.run_ratio);
+        vec![
+            task(pair),
+            seconds(&pair.a),
+            seconds(&pair.b),
+            by,
+            Cell::Figure(attempts, None),
+            command(&pair.b),
+        ]
     };
     let slower = list(("slower", "Slower"), &comparison.slower, header, row);
     slower.into_iter().chain(list(("faster", "Faster"), &comparison.faster, header, row))
@@ -335,10 +361,13 @@ fn change_of_times(comparison: &Comparison) -> impl Iterator<Item = Section> {
 
 fn change_of_memory(comparison: &Comparison) -> impl Iterator<Item = Section> {
     let header = ["task", "A", "B", "B by A", "command"];
-    let bytes =
-        |side: &TaskSide| Cell::Figure(side.memory_bytes.map_or_else(|| "-".to_owned(), units::bytes));
+    let bytes = |side: &TaskSide| {
+        #[allow(clippy::cast_precision_loss)]
+        let value = side.memory_bytes.map(|bytes| bytes as f64);
+        Cell::figure(value, bytes_of)
+    };
     let row = move |pair: &Pair| {
-        let by = Cell::Figure(ratio(pair.memory_ratio));
+        let by = Cell::ratio(pair.memory_ratio);
         vec![task(pair), bytes(&pair.a), bytes(&pair.b), by, command(&pair.b)]
     };
     let more = list(("more-memory", "More memory"), &comparison.more_memory, header, row);
@@ -347,13 +376,18 @@ fn change_of_memory(comparison: &Comparison) -> impl Iterator<Item = Section> {
 
 fn absent(name: Name, absences: &Absences) -> Option<Section> {
     let row = |side: &TaskSide| {
-        let time = Cell::Figure(side.run_s.map_or_else(|| "-".to_owned(), units::duration));
+        let time = Cell::figure(side.run_s, units::duration);
         let id = Cell::Verbatim(side.task_id.clone());
         vec![id, Cell::Words(outcome(side)), time, command(side)]
     };
     let rows = absences.tasks.iter().map(row).collect();
     let header = vec!["task", "outcome", "time", "command"];
-    section_of(name, absences.task_count, Grid { header, rows, wide_columns: 0 })
+    section_of(name, absences.task_count, Grid { header, rows, wide_columns: 0, of_tasks: true })
+}
+
+#[allow(clippy::cast_possible_truncation)]
+fn bytes_of(bytes: f64) -> String {
+    units::bytes(bytes as i64)
 }
 
 /// Its id; both where they differ.

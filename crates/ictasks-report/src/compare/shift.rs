@@ -105,8 +105,9 @@ fn sentence(times: &TimeComparison, differences: &[Difference]) -> String {
         return format!("median ratio {median:.2} of {pairs}: too few to tell whether times have shifted");
     };
     let figures = format!("median ratio {median:.2} of {pairs}, 95 % interval {low:.2} to {high:.2}");
-    // One in twenty is left to chance.
-    let whose = |all: bool| if all { "nearly all tasks" } else { "tasks as a whole" };
+    // One in twenty is left to chance, so there must be twenty.
+    let whose =
+        |all: bool| if all && times.pair_count >= 20 { "nearly all tasks" } else { "tasks as a whole" };
     let percent = (median - 1.0).abs() * 100.0;
     let text = match times.shift {
         Shift::Slower => {

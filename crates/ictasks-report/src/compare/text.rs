@@ -92,7 +92,7 @@ fn write_grid(text: &mut String, grid: &Grid, width: usize) -> std::fmt::Result 
     table.set_width(u16::try_from(width - 1).unwrap_or(u16::MAX)).set_truncation_indicator("…");
     if grid.header.iter().any(|name| !name.is_empty()) {
         let aligned = grid.header.iter().take(columns).enumerate().map(|(at, name)| {
-            let is_figure = grid.rows.iter().any(|row| matches!(row[at], Cell::Figure(_)));
+            let is_figure = grid.rows.iter().any(|row| matches!(row[at], Cell::Figure(..)));
             TableCell::new(name).set_alignment(alignment(is_figure))
         });
         table.set_header(aligned.collect::<Vec<_>>());
@@ -100,7 +100,7 @@ fn write_grid(text: &mut String, grid: &Grid, width: usize) -> std::fmt::Result 
     for row in &grid.rows {
         let cells = row.iter().take(columns).map(|cell| {
             let shown = harmless::one_line(cell.raw()).into_owned();
-            TableCell::new(shown).set_alignment(alignment(matches!(cell, Cell::Figure(_))))
+            TableCell::new(shown).set_alignment(alignment(matches!(cell, Cell::Figure(..))))
         });
         let mut row = Row::from(cells.collect::<Vec<_>>());
         row.max_height(1);
@@ -108,7 +108,7 @@ fn write_grid(text: &mut String, grid: &Grid, width: usize) -> std::fmt::Result 
     }
     // Figures are shown whole; text takes what is left.
     for at in 0..columns {
-        let is_figure = grid.rows.iter().any(|row| matches!(row[at], Cell::Figure(_)));
+        let is_figure = grid.rows.iter().any(|row| matches!(row[at], Cell::Figure(..)));
         if let Some(column) = table.column_mut(at).filter(|_| is_figure) {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }

@@ -51,6 +51,7 @@ fn given_ids_win_over_commands_and_the_others_are_paired_by_command() {
     let comparison = paired(&a, &b, None);
     assert_eq!(by(&comparison), [(Matching::Id, 1), (Matching::Command, 2)]);
     assert_eq!((comparison.missing.task_count, comparison.new.task_count), (0, 0));
+    assert_eq!(comparison.matching.changed_command_count, 1);
 }
 
 #[test]
