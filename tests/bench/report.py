@@ -80,6 +80,7 @@ class Contender:
     command: list
     check: object = None
     seconds: list = field(default_factory=list)
+    cpu_seconds: list = field(default_factory=list)
     peak_mib: float = 0.0
     note: str = ""
     failure: str = ""
@@ -101,6 +102,7 @@ class Contender:
         if self.check and not self.seconds:
             self.note = self.check(out)
         self.seconds.append(seconds)
+        self.cpu_seconds.append(usage.ru_utime + usage.ru_stime)
         self.peak_mib = max(self.peak_mib, usage.ru_maxrss / 1024)
 
 
@@ -184,6 +186,7 @@ def summary(one):
         "median_s": statistics.median(one.seconds),
         "min_s": min(one.seconds),
         "max_s": max(one.seconds),
+        "cpu_s": statistics.median(one.cpu_seconds),
         "peak_rss_mib": one.peak_mib,
         "note": one.note,
     }
@@ -191,14 +194,14 @@ def summary(one):
 
 def show(rows):
     """Prints the figures as a Markdown table."""
-    print("| contender | seconds median (min-max) | peak RSS MiB | |")
-    print("|---|---|---|---|")
+    print("| contender | seconds median (min-max) | CPU seconds | peak RSS MiB | |")
+    print("|---|---|---|---|---|")
     for row in rows:
         if "failed" in row:
-            print(f"| {row['name']} | failed: {row['failed']} | | |")
+            print(f"| {row['name']} | failed: {row['failed']} | | | |")
             continue
         spread = f"{row['median_s']:.2f} ({row['min_s']:.2f}-{row['max_s']:.2f})"
-        print(f"| {row['name']} | {spread} | {row['peak_rss_mib']:.0f} | {row['note']} |")
+        print(f"| {row['name']} | {spread} | {row['cpu_s']:.2f} | {row['peak_rss_mib']:.0f} | {row['note']} |")
 
 
 def main():

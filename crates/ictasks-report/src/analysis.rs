@@ -71,7 +71,8 @@ pub fn analyse(sources: &[Source], options: &AnalysisOptions) -> Result<Findings
     let work = Work::of(&loaded.attempts);
     let idle = idle(&loaded);
     let gpus = |session: &Session| session.nodes.iter().map(|node| node.gpu_count).sum();
-    let resources = Resources::read(sources, loaded.sessions.iter().map(gpus).max().unwrap_or(0))?;
+    let resources =
+        Resources::read(sources, loaded.sessions.iter().map(gpus).max().unwrap_or(0), options.charts)?;
     let analysis = Analysis { sources, options, loaded, gathered, work, idle, resources };
     analysis.findings()
 }
@@ -247,7 +248,10 @@ impl Analysis<'_> {
             .filter(|row| attempts.ready_at[*row] != NO_TIME)
             .map(|row| crate::load::seconds((attempts.started_at[row] - attempts.ready_at[row]).max(0)))
             .collect();
-        let longest_first_s = (has_run && self.options.charts || has_tail).then(|| {
+        // Of interest to a rule only where much stood idle.
+        let tail_idle: f64 = self.idle.iter().map(|idle| idle.tail_idle_core_s).sum();
+        let is_wanted = self.options.charts || tail_idle > 0.05 * work::available_core_s(sessions);
+        let longest_first_s = (has_run && is_wanted).then(|| {
             let durations: Vec<f64> = attempts.that_ran().map(|row| attempts.wall_s[row]).collect();
             bounds::longest_first_s(&durations, self.worker_count())
         });
@@ -262,7 +266,7 @@ impl Analysis<'_> {
             )),
             longest_first_s,
             tail_s: has_tail.then(|| self.idle.iter().filter_map(|idle| idle.tail_s).sum()),
-            tail_idle_core_s: has_tail.then(|| self.idle.iter().map(|idle| idle.tail_idle_core_s).sum()),
+            tail_idle_core_s: has_tail.then_some(tail_idle),
             tail_tasks,
             dispatch_gap_median_s: distribution::median(&mut gaps),
             dispatch_gap_core_s: self.idle.iter().map(|idle| idle.gap_core_s).sum(),

@@ -4,8 +4,6 @@
 //! [`mask`]); the idea of templates is that of Drain (He et al., ICWS 2017). Only above
 //! [`MANY_GROUPS`] groups are near-duplicates merged ([`merge`]).
 
-use std::collections::HashMap;
-
 use ictasks_core::attempt::Outcome;
 use polars::prelude::*;
 
@@ -70,7 +68,7 @@ impl Gathered {
     ) -> Result<Self, ReportError> {
         let mut gathering = Gathering {
             gathered: Self { group_of: vec![NO_GROUP; attempts.len()], ..Self::default() },
-            numbers: HashMap::new(),
+            numbers: PlHashMap::default(),
             mask: mask::Mask::new(&attempts.hosts),
         };
         for (run, source) in sources.iter().enumerate().filter(|(_, source)| source.has(Table::Attempts)) {
@@ -86,7 +84,7 @@ impl Gathered {
 
 struct Gathering {
     gathered: Gathered,
-    numbers: HashMap<Key, u32>,
+    numbers: PlHashMap<Key, u32>,
     mask: mask::Mask,
 }
 

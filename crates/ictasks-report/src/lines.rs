@@ -33,6 +33,8 @@ pub(crate) struct Lines {
 }
 
 const ROW: &str = "row_of_file";
+/// Up to so many rows are read one by one: dearer than all at once, but not all are decoded.
+const SINGLY: usize = 64;
 
 impl Lines {
     /// Reads the text of these rows.
@@ -57,21 +59,27 @@ impl Lines {
     fn read_run(&mut self, source: &Source, first_row: usize, places: &[u32]) -> Result<(), ReportError> {
         let known = column_names(source, Table::Attempts)?;
         let column = |name: &str, kind| column_or_null(&known, name, kind);
-        let wanted = Series::new("wanted".into(), places);
-        let query = source
-            .scan(Table::Attempts)?
-            .with_row_index(ROW, None)
-            .select([
-                col(ROW),
-                column("task_id", DataType::String),
-                column("command", DataType::String),
-                column("exit_code", DataType::Int32),
-                column("signal", DataType::Int32),
-                column("error", DataType::String),
-                column("stderr_tail", DataType::String),
-                column("stdout_tail", DataType::String),
-            ])
-            .filter(col(ROW).is_in(lit(wanted).implode(true), false));
+        let columns = [
+            column("task_id", DataType::String),
+            column("command", DataType::String),
+            column("exit_code", DataType::Int32),
+            column("signal", DataType::Int32),
+            column("error", DataType::String),
+            column("stderr_tail", DataType::String),
+            column("stdout_tail", DataType::String),
+        ];
+        let query = if places.len() <= SINGLY {
+            let one = |place: &u32| -> Result<LazyFrame, ReportError> {
+                let row = source.scan(Table::Attempts)?.slice(i64::from(*place), 1).select(columns.clone());
+                Ok(row.with_columns([lit(*place).alias(ROW)]))
+            };
+            concat(places.iter().map(one).collect::<Result<Vec<_>, _>>()?, UnionArgs::default())?
+        } else {
+            let wanted = Series::new("wanted".into(), places);
+            let all = source.scan(Table::Attempts)?.with_row_index(ROW, None);
+            let columns = [&[col(ROW)], &columns[..]].concat();
+            all.select(columns).filter(col(ROW).is_in(lit(wanted).implode(true), false))
+        };
         batches::for_each(query, &mut |batch| self.take(batch, first_row))
     }
 

@@ -11,9 +11,11 @@ use crate::units::{core_time, count, counted, duration, percent};
 
 mod charts;
 mod failures;
+mod summary;
 mod tables;
 
 use charts::Charts;
+pub use summary::{SUMMARY_GROUPS, summary};
 
 const HEADING: Style = Style::new().bold();
 const GOOD: Style = AnsiColor::Green.on_default().bold();

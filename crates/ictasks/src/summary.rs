@@ -1,7 +1,11 @@
 //! What the user sees at the end: at most ten lines.
 
+use std::path::Path;
+
 use ictasks_core::attempt::Outcome;
 use ictasks_farm::{RunEnd, StopReason};
+use ictasks_report::text::{SUMMARY_GROUPS, summary};
+use ictasks_report::{AnalysisOptions, Source, analyse};
 
 use crate::exit::chain;
 use crate::progress::duration;
@@ -26,18 +30,25 @@ pub fn stopped_early(end: &RunEnd) -> Option<String> {
     end.stop.as_ref().map(|stop| format!("stopped early: {}", stopped(stop)))
 }
 
-/// The lines.
-pub fn lines(end: &RunEnd, tally: &Tally, run_dir: &std::path::Path) -> Vec<String> {
+/// What the start that ends did.
+pub fn lines(end: &RunEnd, tally: &Tally) -> Vec<String> {
     let mut lines = vec![counts(end), work(tally)];
     if !end.list_complete {
         lines.push("the list was not read to its end: tasks beyond are not in the record".to_owned());
     }
-    lines.extend(tally.first_failures.iter().map(|(_, failure)| format!("  {failure}")));
-    let more = tally.failed.saturating_sub(tally.first_failures.len() as u64);
-    if more > 0 {
-        lines.push(format!("  and {more} more"));
-    }
+    lines
+}
+
+/// What the record says of the run, and where it lies.
+pub fn findings(run_dir: &Path) -> Vec<String> {
+    let options =
+        AnalysisOptions { top: SUMMARY_GROUPS, steps: 1, charts: false, ..AnalysisOptions::default() };
+    // Without findings the record still tells all; `ictasks report` says what is wrong with it.
+    let findings = analyse(&[Source::finished(run_dir)], &options);
+    let mut lines = findings.map(|findings| summary(&findings)).unwrap_or_default();
     lines.push(format!("record: {}", run_dir.join("tasks.parquet").display()));
+    let directory = run_dir.display().to_string();
+    lines.push(format!("report: ictasks report {}", shlex::try_quote(&directory).unwrap_or_default()));
     lines
 }
 

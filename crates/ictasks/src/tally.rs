@@ -6,13 +6,6 @@ use std::time::Instant;
 use ictasks_core::attempt::{Attempt, Outcome};
 use ictasks_core::event::{Event, EventBody};
 
-use crate::console::harmless;
-
-/// Failures that the summary shows.
-const SHOWN_FAILURES: usize = 3;
-/// Longest line of a task's output in the summary, characters.
-const SHOWN_CHARACTERS: usize = 120;
-
 /// Counts of a run so far.
 #[derive(Debug)]
 pub struct Tally {
@@ -34,8 +27,6 @@ pub struct Tally {
     pub cores_of: BTreeMap<String, i32>,
     /// Attempts that were made again.
     pub retried: u64,
-    /// The first that did not succeed, a line each, with the positions of the tasks.
-    pub first_failures: Vec<(i64, String)>,
 }
 
 impl Tally {
@@ -51,7 +42,6 @@ impl Tally {
             core_seconds: 0.0,
             cores_of: BTreeMap::new(),
             retried: 0,
-            first_failures: Vec::new(),
         }
     }
 
@@ -74,7 +64,7 @@ impl Tally {
             }
             EventBody::TaskStarted { .. } => self.running += 1,
             EventBody::TaskFinished(attempt) => self.finished(attempt),
-            EventBody::TaskRetried { task_index, .. } => self.retried(*task_index),
+            EventBody::TaskRetried { .. } => self.retried(),
             _ => {}
         }
     }
@@ -91,42 +81,13 @@ impl Tally {
         self.not_succeeded += 1;
         if attempt.outcome.is_failure() {
             self.failed += 1;
-            if self.first_failures.len() < SHOWN_FAILURES {
-                self.first_failures.push((attempt.task_index, describe(attempt)));
-            }
         }
     }
 
     /// The attempt of this task that ended last is not its last one.
-    fn retried(&mut self, task_index: i64) {
+    const fn retried(&mut self) {
         self.retried += 1;
         self.not_succeeded = self.not_succeeded.saturating_sub(1);
         self.failed = self.failed.saturating_sub(1);
-        self.first_failures.retain(|(index, _)| *index != task_index);
     }
-}
-
-/// One line about an attempt that failed: how, and what it said last.
-fn describe(attempt: &Attempt) -> String {
-    let how = match (attempt.outcome, attempt.exit_code, attempt.signal) {
-        (Outcome::SpawnFailed, _, _) => "could not be started".to_owned(),
-        (Outcome::TimedOut, _, _) => "was ended at its time limit".to_owned(),
-        (_, _, Some(signal)) => format!("was killed by signal {signal}"),
-        (_, Some(code), _) => format!("failed with exit code {code}"),
-        (outcome, None, None) => outcome.to_string(),
-    };
-    let said = attempt
-        .error
-        .as_deref()
-        .or_else(|| last_line(attempt.stderr_tail.as_deref()))
-        .or_else(|| last_line(attempt.stdout_tail.as_deref()))
-        .map(|line| harmless(line).chars().take(SHOWN_CHARACTERS).collect::<String>());
-    match said {
-        Some(said) => format!("task {} {how}: {said}", attempt.task_id),
-        None => format!("task {} {how}, without output", attempt.task_id),
-    }
-}
-
-fn last_line(text: Option<&str>) -> Option<&str> {
-    text?.lines().map(str::trim).rfind(|line| !line.is_empty())
 }

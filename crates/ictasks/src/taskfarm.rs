@@ -191,7 +191,7 @@ fn conclude(
     console: &mut Console,
 ) -> Result<ExitCode, Failure> {
     let code = exit_code(end);
-    let summary = summary::lines(end, tally, &plan.run_dir);
+    let summary = summary::lines(end, tally);
     let stopped_early = summary::stopped_early(end);
     let record_end = ictasks_record::RunEnd {
         state: state(end),
@@ -211,6 +211,9 @@ fn conclude(
         console.note(line);
     }
     let finished = finished.map_err(|error| record_failure(&error, plan))?;
+    if !console.is_quiet() {
+        summary::findings(&plan.run_dir).iter().for_each(|line| console.note(line));
+    }
     for warning in finished.warnings {
         console.warning(&warning);
     }

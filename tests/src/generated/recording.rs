@@ -31,6 +31,8 @@ pub struct Recording {
     task_count: Option<u64>,
     seq: i64,
     session: i32,
+    /// When the last event happened.
+    last_us: i64,
     events: Vec<Event>,
     samples: Vec<Sample>,
     /// Beginnings and ends of sessions, and how they ended.
@@ -47,17 +49,22 @@ impl Recording {
         let lock = RunLock::take(run_dir, "login1").expect("a run directory of our own");
         let mut labels = Map::new();
         labels.insert("made_by".to_owned(), "generate".into());
-        let run = RunFile::new(env!("CARGO_PKG_VERSION"), RUN_ID, &world.name, labels);
+        let mut run = RunFile::new(env!("CARGO_PKG_VERSION"), RUN_ID, &world.name, labels);
+        let is_stream = world.arrives_every_s.is_some();
+        let task_count = (!is_stream).then(|| u64::try_from(world.task_count).unwrap_or(0));
+        let plan = plan(world, run_dir);
+        // When it begins is known later; the first run.json names it, as that of a real run does.
+        run.sessions.push(session_of(0, &plan, task_count));
         let recorder =
             Recorder::start(RecorderOptions { lock, run, repair: None }).expect("begin the record");
-        let is_stream = world.arrives_every_s.is_some();
         Self {
             run_dir: run_dir.to_owned(),
             recorder,
-            plan: plan(world, run_dir),
-            task_count: (!is_stream).then(|| u64::try_from(world.task_count).unwrap_or(0)),
+            plan,
+            task_count,
             seq: 0,
             session: 0,
+            last_us: 0,
             events: Vec::with_capacity(BATCH),
             samples: Vec::new(),
             sessions: Vec::new(),
@@ -70,14 +77,10 @@ impl Recording {
         let number = i32::try_from(self.sessions.len()).expect("there are few sessions");
         self.session = number;
         self.sessions.push((at_us, at_us, String::new()));
-        let list = if self.task_count.is_some() { "tasks.txt" } else { "-" };
-        let arguments = ["ictasks", "taskfarm", "--tasklist", list].map(str::to_owned).to_vec();
-        let mut session = Session::begin(number, arguments, self.plan.clone(), "login1");
-        session.began_at = Timestamp(at_us);
-        session.submit_dir = "/home/ann/project".into();
-        session.task_count = self.task_count;
-        session.provenance.insert("git_commit".to_owned(), "1d8f2ab".into());
-        self.recorder.update(move |run| run.sessions.push(session)).expect("keep the record");
+        if number > 0 {
+            let session = session_of(number, &self.plan, self.task_count);
+            self.recorder.update(move |run| run.sessions.push(session)).expect("keep the record");
+        }
         let message = format!("{} tasks", self.task_count.unwrap_or(0));
         let body = match number {
             0 => EventBody::RunStarted { message },
@@ -103,6 +106,7 @@ impl Recording {
     pub(super) fn event(&mut self, at_us: i64, body: EventBody) {
         self.events.push(Event { seq: self.seq, at: Timestamp(at_us), session: self.session, body });
         self.seq += 1;
+        self.last_us = at_us;
         if self.events.len() >= BATCH {
             self.flush();
         }
@@ -129,10 +133,24 @@ impl Recording {
         }
     }
 
-    /// Leaves a journal and no tables, as a run does that is killed at this moment.
+    /// Leaves a journal and no tables, as a run does that is killed after its last event.
+    ///
+    /// # Panics
+    /// If run.json cannot be written.
     pub fn kill(mut self) {
         self.flush();
         drop(self.recorder);
+        let mut run = RunFile::read(&self.run_dir).expect("read run.json").expect("there is a run.json");
+        run.updated_at = Timestamp(self.last_us);
+        run.totals.wall_s = 0.0;
+        for (session, (began_us, ended_us, how)) in run.sessions.iter_mut().zip(&self.sessions) {
+            session.began_at = Timestamp(*began_us);
+            if session.session < self.session {
+                (session.ended_at, session.how_it_ended) = (Some(Timestamp(*ended_us)), Some(how.clone()));
+            }
+            run.totals.wall_s += seconds((*ended_us).min(self.last_us) - began_us);
+        }
+        run.write(&self.run_dir).expect("write run.json");
     }
 
     /// Writes the tables, and the times of the simulation into run.json.
@@ -154,6 +172,16 @@ impl Recording {
         run.totals.wall_s = self.sessions.iter().map(|(began, ended, _)| seconds(ended - began)).sum();
         run.write(&self.run_dir).expect("write run.json");
     }
+}
+
+fn session_of(number: i32, plan: &Value, task_count: Option<u64>) -> Session {
+    let list = if task_count.is_some() { "tasks.txt" } else { "-" };
+    let arguments = ["ictasks", "taskfarm", "--tasklist", list].map(str::to_owned).to_vec();
+    let mut session = Session::begin(number, arguments, plan.clone(), "login1");
+    session.submit_dir = "/home/ann/project".into();
+    session.task_count = task_count;
+    session.provenance.insert("git_commit".to_owned(), "1d8f2ab".into());
+    session
 }
 
 fn node_info(node: &Node, host_id: i32, at_us: i64) -> NodeInfo {

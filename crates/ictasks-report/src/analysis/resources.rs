@@ -37,19 +37,19 @@ const SUMS: [&str; 8] = [
 ];
 
 impl Resources {
-    /// Reads all runs. `gpu_count`: GPUs that workers hold.
+    /// Reads all runs. `gpu_count`: GPUs that workers hold. `with_io`: sums of input and output are wanted.
     ///
     /// # Errors
     /// If a table cannot be read.
-    pub(super) fn read(sources: &[Source], gpu_count: i64) -> Result<Self, ReportError> {
+    pub(super) fn read(sources: &[Source], gpu_count: i64, with_io: bool) -> Result<Self, ReportError> {
         let mut resources = Self::default();
         let mut sums: [Option<i64>; SUMS.len()] = [None; SUMS.len()];
         let mut requested: Option<(i64, i64)> = None;
         let mut has_gpus = false;
         for source in sources {
             if source.has(Table::Attempts) {
-                let one = sums_of(source)?;
-                for (sum, name) in sums.iter_mut().zip(SUMS) {
+                let one = sums_of(source, with_io)?;
+                for (sum, name) in sums.iter_mut().zip(SUMS).filter(|_| with_io) {
                     *sum = add(*sum, first(&one, name)?);
                 }
                 if let (Some(least), Some(most)) = (first(&one, "least_memory")?, first(&one, "most_memory")?)
@@ -107,14 +107,14 @@ impl Resources {
     }
 }
 
-fn sums_of(source: &Source) -> Result<DataFrame, ReportError> {
+fn sums_of(source: &Source, with_io: bool) -> Result<DataFrame, ReportError> {
     let known = column_names(source, Table::Attempts)?;
     let integer = |name: &str| column_or_null(&known, name, DataType::Int64);
     // A sum over nothing but nulls is null, not 0.
     let sum = |name: &str| {
         when(integer(name).count().gt(lit(0))).then(integer(name).sum()).otherwise(lit(NULL)).alias(name)
     };
-    let mut wanted: Vec<Expr> = SUMS.iter().map(|name| sum(name)).collect();
+    let mut wanted: Vec<Expr> = SUMS.iter().filter(|_| with_io).map(|name| sum(name)).collect();
     wanted.extend([
         integer("memory_requested_bytes").min().alias("least_memory"),
         integer("memory_requested_bytes").max().alias("most_memory"),

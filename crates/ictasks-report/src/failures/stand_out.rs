@@ -148,7 +148,8 @@ fn hosts(attempts: &Attempts, group_of: &[u32], groups: usize) -> ColumnCounts {
 /// A parameter while it is counted.
 struct Param {
     counts: ColumnCounts,
-    numbers: std::collections::HashMap<String, usize>,
+    of_text: PlHashMap<String, usize>,
+    of_number: PlHashMap<i64, usize>,
     has_many: bool,
 }
 
@@ -156,7 +157,8 @@ impl Param {
     fn new(name: &str, groups: usize) -> Self {
         Self {
             counts: ColumnCounts::new(name, groups),
-            numbers: std::collections::HashMap::new(),
+            of_text: PlHashMap::default(),
+            of_number: PlHashMap::default(),
             has_many: false,
         }
     }
@@ -165,23 +167,47 @@ impl Param {
         if self.has_many {
             return Ok(());
         }
+        let column = batch.column(&self.counts.column)?;
+        // Most parameters are integers: those become text once each.
+        if column.dtype().is_integer() {
+            let values = column.cast(&DataType::Int64)?;
+            for (value, group) in values.i64()?.iter().zip(group_of) {
+                let Some(value) = value else { continue };
+                let number = self.of_number.get(&value).copied();
+                let Some(number) = number.or_else(|| {
+                    let number = self.add(value.to_string())?;
+                    self.of_number.insert(value, number);
+                    Some(number)
+                }) else {
+                    return Ok(());
+                };
+                self.counts.count(number, *group);
+            }
+            return Ok(());
+        }
         let values = batches::texts(batch, &self.counts.column)?;
         for (value, group) in values.iter().zip(group_of) {
             let Some(value) = value else { continue };
-            let number = match self.numbers.get(value) {
-                Some(number) => *number,
-                None if self.numbers.len() >= VALUES => {
-                    self.has_many = true;
-                    return Ok(());
-                }
-                None => {
-                    self.numbers.insert(value.to_owned(), self.numbers.len());
-                    self.counts.values.push(value.to_owned());
-                    self.numbers.len() - 1
-                }
+            let number = self.of_text.get(value).copied();
+            let Some(number) = number.or_else(|| {
+                let number = self.add(value.to_owned())?;
+                self.of_text.insert(value.to_owned(), number);
+                Some(number)
+            }) else {
+                return Ok(());
             };
             self.counts.count(number, *group);
         }
         Ok(())
+    }
+
+    /// A new value; `None` if there are too many.
+    fn add(&mut self, value: String) -> Option<usize> {
+        self.has_many = self.counts.values.len() >= VALUES;
+        if self.has_many {
+            return None;
+        }
+        self.counts.values.push(value);
+        Some(self.counts.values.len() - 1)
     }
 }

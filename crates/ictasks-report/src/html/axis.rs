@@ -172,13 +172,17 @@ impl LogAxis {
         (value / self.from).ln() / (self.to / self.from).ln()
     }
 
-    /// At most `limit` ticks.
+    /// At most `limit` ticks and one, none so near to the one before that their labels would touch.
     pub fn ticks(&self, limit: usize) -> Vec<Tick> {
-        let inside =
-            self.unit.candidates().into_iter().filter(|(value, _)| (self.from..=self.to).contains(value));
-        let inside: Vec<Tick> = inside.map(|(value, label)| Tick { at: self.at(value), label }).collect();
-        let every = inside.len().div_ceil(limit.max(1)).max(1);
-        inside.into_iter().step_by(every).collect()
+        let apart = 1.0 / limit.max(1) as f64;
+        let mut ticks: Vec<Tick> = Vec::new();
+        for (value, label) in self.unit.candidates() {
+            let inside = (self.from..=self.to).contains(&value);
+            if inside && ticks.last().is_none_or(|last| self.at(value) - last.at >= apart) {
+                ticks.push(Tick { at: self.at(value), label });
+            }
+        }
+        ticks
     }
 }
 
@@ -214,7 +218,8 @@ mod tests {
         let axis = LogAxis::over([1.0, 10_000.0, 0.0, -1.0], Unit::Seconds).unwrap();
         assert!((axis.at(100.0) - 0.5).abs() < 1e-12);
         assert_eq!((axis.at(0.0), axis.at(1e9)), (0.0, 1.0));
-        assert!(axis.ticks(6).len() <= 6);
+        let ticks = axis.ticks(6);
+        assert!(ticks.windows(2).all(|pair| pair[1].at - pair[0].at >= 1.0 / 6.0), "{ticks:?}");
         let memory = LogAxis::over([1e6, 9e9], Unit::Bytes).unwrap();
         assert_eq!(
             labels(&memory.ticks(7)),

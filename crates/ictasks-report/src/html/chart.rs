@@ -62,7 +62,7 @@ pub fn chart(chart: &Chart<'_>) -> Markup {
                     text.y x="-7" y=(percent(1.0 - tick.at)) dy="0.35em" { (tick.label) }
                 }
                 g.x { (x_ticks(chart.x)) }
-                @for note in chart.notes { (vertical(note)) }
+                @for (number, note) in chart.notes.iter().enumerate() { (vertical(note, number)) }
             }
         }
     }
@@ -81,11 +81,12 @@ fn x_ticks(ticks: &[Tick]) -> Markup {
     }
 }
 
-fn vertical(note: &Note) -> Markup {
+/// Words of neighbours stand one below the other.
+fn vertical(note: &Note, number: usize) -> Markup {
     let (side, shift) = if note.at > 0.6 { ("end", "-4") } else { ("start", "4") };
     html! {
         line.note x1=(percent(note.at)) x2=(percent(note.at)) y2="100%" {}
-        text.note x=(percent(note.at)) dx=(shift) y="11" text-anchor=(side) { (note.label) }
+        text.note x=(percent(note.at)) dx=(shift) y=(11 + number % 3 * 14) text-anchor=(side) { (note.label) }
     }
 }
 

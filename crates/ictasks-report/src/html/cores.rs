@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::Section;
 use super::table::{self, bar, figures, percent, text};
 use super::time::facts;
-use super::words;
+use super::words::{self, Kind};
 use crate::findings::{CorePart, Findings};
 use crate::units;
 
@@ -41,12 +41,11 @@ pub fn parts(findings: &Findings) -> Option<Section> {
 
 fn class(name: &str) -> &'static str {
     match name {
-        "useful CPU" => "succeeded",
+        "useful: computing" => "succeeded",
         name if name.starts_with("useful") => "waiting",
         name if name.starts_with("idle") => "idle",
-        name if name.starts_with("timed out") => "late",
-        name if name.starts_with("cancelled") || name.contains("lost") => "lost",
-        _ => "failed",
+        name if name.starts_with("succeeded") => "lost",
+        name => Kind::of(&name.replace(' ', "_")).class(),
     }
 }
 
@@ -87,10 +86,17 @@ fn parts_table(placed: &[(&CorePart, f64, f64)]) -> Markup {
 /// What a part of the core time is.
 fn part_meaning(name: &str) -> &'static str {
     match name {
-        "useful CPU" => "computing, in attempts that gave a result",
-        "useful, waiting" => "held by the same attempts while they waited: for files, locks, memory",
-        "idle: tail" => "no task was left to start",
-        "idle: other" => "gaps between tasks, waiting for tasks, begin and end",
+        "useful: computing" => "processors at work, in attempts that gave a result",
+        name if name.starts_with("useful") => "held by the same attempts while they waited",
+        "idle: tail" => "no task was left to start, while the last ones ran",
+        "idle: no task was ready" => {
+            "all tasks that there were ran or waited for a retry; others were still to come"
+        }
+        "idle: between tasks" => "from the end of one task to the start of the next",
+        "idle: start, end and other" => {
+            "before the first task, after the last, and what nothing else explains"
+        }
+        "succeeded, and run again" => "attempts whose result a later attempt made again",
         name => words::outcome_meaning(&name.replace(' ', "_")),
     }
 }
@@ -147,6 +153,11 @@ pub fn efficiency(findings: &Findings) -> Option<Section> {
     Some(Section { id: "cpu", title: "How well cores computed", body })
 }
 
+/// A number of cores; half a core occurs where today's are odd.
+fn cores(number: f64) -> String {
+    if number.fract() == 0.0 { units::count(number as i64) } else { units::significant(number) }
+}
+
 /// The makespan with other numbers of cores.
 pub fn more_cores(findings: &Findings) -> Option<Section> {
     let more = findings.more_cores.as_ref().filter(|more| more.points.len() > 1)?;
@@ -161,7 +172,7 @@ pub fn more_cores(findings: &Findings) -> Option<Section> {
     ];
     let rows = html! { @for point in &more.points {
         tr class=[(point.factor == 1.0).then_some("here")] {
-            (table::figure(point.core_count, &units::significant(point.core_count)))
+            (table::figure(point.core_count, &cores(point.core_count)))
             td data-v=(table::number(point.factor)) { (table::number(point.factor)) " ×" }
             (table::figure(point.makespan_s, &units::duration(point.makespan_s)))
             td.drawn { (bar(0.0, point.makespan_s / largest, "accent")) }
@@ -172,7 +183,7 @@ pub fn more_cores(findings: &Findings) -> Option<Section> {
     let body = html! {
         p {
             "The same tasks with the durations recorded, replayed on other numbers of cores. Above "
-            strong { (units::significant(more.saturation_core_count)) " cores" }
+            strong { (cores(more.saturation_core_count)) " cores" }
             " more of them change nothing: the longest attempt alone decides."
         }
         (table::table("Time from begin to end by number of cores", &columns, &rows))

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::Section;
 use super::table::{self, figures, text};
 use super::words;
-use crate::findings::{FailureFindings, FailureGroup, Findings};
+use crate::findings::{FailureFindings, FailureGroup, Findings, ValueCount};
 use crate::harmless;
 use crate::units;
 
@@ -15,6 +15,8 @@ use crate::units;
 const UNFOLDED: usize = 3;
 /// Groups that have a line of their own from the start.
 const LISTED: usize = 12;
+/// A host with this share of a group stands out.
+const STANDS_OUT: f64 = 0.2;
 /// Most hosts in the table of groups by hosts.
 const HOSTS: usize = 12;
 
@@ -121,21 +123,29 @@ fn rerun(failure: &FailureGroup) -> Markup {
     } }
 }
 
-/// Groups by hosts: a failure that keeps to one host points at the host.
+/// Groups by hosts: a failure that keeps to one host points at the host. None where all are spread over
+/// many hosts alike.
 fn by_host(failures: &FailureFindings) -> Option<Markup> {
     let mut hosts: BTreeMap<&str, i64> = BTreeMap::new();
-    for host in failures.groups.iter().flat_map(|group| &group.hosts) {
-        *hosts.entry(&host.value).or_default() += host.count;
+    for group in &failures.groups {
+        let few = group.host_count <= group.hosts.len();
+        for host in group.hosts.iter().filter(|host| few || share(host, group) >= STANDS_OUT) {
+            *hosts.entry(&host.value).or_default() += host.count;
+        }
     }
+    let all_hosts = failures.groups.iter().map(|group| group.host_count).max().unwrap_or(0);
     let mut hosts: Vec<(&str, i64)> = hosts.into_iter().collect();
     hosts.sort_by_key(|(host, count)| (-count, *host));
     hosts.truncate(HOSTS);
-    if hosts.len() < 2 {
+    if hosts.is_empty() || all_hosts < 2 {
         return None;
     }
     Some(html! {
         h3 { "Failures by host" }
-        p { "Of each group the five hosts that have most of it. A group that keeps to one host points at the host." }
+        p {
+            "A group that keeps to one host points at the host."
+            @if all_hosts > hosts.len() { " Hosts that have a fifth of a group or more; … where a host has less." }
+        }
         div.scroll tabindex="0" role="region" aria-label="Failures by host" {
             table.data.matrix {
                 caption.unseen { "Failed attempts by group and host" }
@@ -154,12 +164,17 @@ fn by_host(failures: &FailureFindings) -> Option<Markup> {
     })
 }
 
+/// How much of a group a host has.
+fn share(host: &ValueCount, group: &FailureGroup) -> f64 {
+    host.count as f64 / group.attempt_count.max(1) as f64
+}
+
 fn host_cell(group: &FailureGroup, host: &str) -> Markup {
     let all_listed = group.host_count <= group.hosts.len();
     match group.hosts.iter().find(|listed| listed.value == host) {
         Some(listed) => {
-            let share = listed.count as f64 / group.attempt_count.max(1) as f64;
-            let shade = ["shade-1", "shade-2", "shade-3", "shade-4"][((share * 4.0) as usize).min(3)];
+            let shade =
+                ["shade-1", "shade-2", "shade-3", "shade-4"][((share(listed, group) * 4.0) as usize).min(3)];
             html! { td.figures.(shade) data-v=(listed.count) { (units::count(listed.count)) } }
         }
         None if all_listed => html! { td.figures data-v="0" { "0" } },
@@ -167,18 +182,34 @@ fn host_cell(group: &FailureGroup, host: &str) -> Markup {
     }
 }
 
+/// Attempts that ended alike.
+struct Code<'a> {
+    group: &'a FailureGroup,
+    attempts: i64,
+    tasks: i64,
+    core_s: f64,
+}
+
 /// Attempts by how they ended.
 fn by_code(failures: &FailureFindings) -> Markup {
-    let mut codes: BTreeMap<(&str, Option<i32>, Option<i32>), (&str, i64, i64, f64)> = BTreeMap::new();
+    let mut codes: Vec<Code<'_>> = Vec::new();
     for group in &failures.groups {
-        let key = (group.outcome.as_str(), group.exit_code, group.signal);
-        let row = codes.entry(key).or_insert((group.meaning.as_str(), 0, 0, 0.0));
-        row.1 += group.attempt_count;
-        row.2 += group.task_count;
-        row.3 += group.core_s;
+        let ended = |group: &FailureGroup| (group.outcome.clone(), group.exit_code, group.signal);
+        match codes.iter_mut().find(|code| ended(code.group) == ended(group)) {
+            Some(code) => {
+                code.attempts += group.attempt_count;
+                code.tasks += group.task_count;
+                code.core_s += group.core_s;
+            }
+            None => codes.push(Code {
+                group,
+                attempts: group.attempt_count,
+                tasks: group.task_count,
+                core_s: group.core_s,
+            }),
+        }
     }
-    let mut codes: Vec<_> = codes.into_iter().collect();
-    codes.sort_by_key(|(_, row)| -row.1);
+    codes.sort_by_key(|code| -code.attempts);
     let columns = [
         text("outcome"),
         text("code"),
@@ -187,16 +218,18 @@ fn by_code(failures: &FailureFindings) -> Markup {
         figures("tasks"),
         figures("core time"),
     ];
-    let rows = html! { @for ((outcome, exit_code, signal), (meaning, attempts, tasks, core_s)) in codes {
+    let rows = html! { @for code in &codes {
         tr {
-            td { (words::outcome_mark(outcome)) }
+            td { (words::outcome_mark(&code.group.outcome)) }
             td {
-                @if let Some(signal) = signal { "signal " (signal) } @else if let Some(code) = exit_code { (code) } @else { "–" }
+                @if let Some(signal) = code.group.signal { "signal " (signal) }
+                @else if let Some(exit_code) = code.group.exit_code { (exit_code) }
+                @else { "–" }
             }
-            td.prose { (words::line(meaning)) }
-            (table::count(attempts))
-            (table::count(tasks))
-            (table::figure(core_s, &units::core_time(core_s)))
+            td.prose { (words::line(&code.group.meaning)) }
+            (table::count(code.attempts))
+            (table::count(code.tasks))
+            (table::figure(code.core_s, &units::core_time(code.core_s)))
         }
     } };
     html! { h3 { "Failures by code" } (table::table("Failed attempts by outcome and code", &columns, &rows)) }

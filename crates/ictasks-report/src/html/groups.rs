@@ -137,7 +137,7 @@ fn quantile_cell(values: &Distribution, fraction: f64, unit: Unit) -> Markup {
 fn ruler(axis: &LogAxis) -> Markup {
     html! {
         svg.ruler aria-hidden="true" width="100%" height="14" {
-            @for tick in axis.ticks(4) {
+            @for tick in axis.ticks(3) {
                 line x1=(percent(tick.at)) x2=(percent(tick.at)) y1="10" y2="14" {}
                 text x=(percent(tick.at)) y="9"
                     text-anchor=(if tick.at < 0.1 { "start" } else if tick.at > 0.9 { "end" } else { "middle" }) { (tick.label) }

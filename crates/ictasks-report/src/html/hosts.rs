@@ -16,10 +16,11 @@ struct Shown {
     memory: bool,
 }
 
-/// Hosts, the worst first.
+/// Hosts, the worst first; none of a run on one host.
 pub fn section(findings: &Findings) -> Option<Section> {
     let hosts = &findings.hosts;
-    if hosts.is_empty() {
+    // All figures of a single host are those of the run.
+    if findings.host_count < 2 {
         return None;
     }
     let shown = Shown {
@@ -30,13 +31,13 @@ pub fn section(findings: &Findings) -> Option<Section> {
     };
     let rows = html! { @for host in hosts { (row(host, &shown)) } };
     let body = html! {
-        @if findings.host_count > 1 { p {
+        p {
             "The worst first: share of failed attempts, then slowness."
             @if shown.slowness { " Slowness compares the same groups of tasks: 1.5 × means half as long again as elsewhere." }
             @if findings.host_count > hosts.len() {
                 " " (units::count(hosts.len() as i64)) " of " (units::counted(findings.host_count as i64, "host")) "."
             }
-        } }
+        }
         (table::table("Hosts", &columns(&shown), &rows))
     };
     Some(Section { id: "hosts", title: "Hosts", body })

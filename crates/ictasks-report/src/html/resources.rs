@@ -13,6 +13,8 @@ use crate::units;
 
 /// Smaller reads and writes cost more than they carry.
 const SMALL_CALL_BYTES: f64 = 65_536.0;
+/// With less in all it does not matter.
+const MUCH_BYTES: i64 = 10 << 30;
 
 /// Memory asked for and used.
 pub fn memory(findings: &Findings) -> Option<Section> {
@@ -120,7 +122,8 @@ pub fn io(findings: &Findings) -> Option<Section> {
         if bytes.is_some() || calls.is_some() {
             let each =
                 bytes.zip(calls.filter(|&calls| calls > 0)).map(|(bytes, calls)| bytes as f64 / calls as f64);
-            small |= each.is_some_and(|each| each < SMALL_CALL_BYTES);
+            small |= bytes.is_some_and(|bytes| bytes > MUCH_BYTES)
+                && each.is_some_and(|each| each < SMALL_CALL_BYTES);
             rows.push(html! { tr {
                 td { (name) }
                 (table::figure_or_none(bytes.map(|bytes| bytes as f64), |bytes| Unit::Bytes.show(bytes)))

@@ -1,11 +1,14 @@
 //! Tables of single attempts.
 
+use std::collections::BTreeSet;
+
 use maud::{Markup, html};
 
 use super::Section;
 use super::table::{self, Column, figures, text};
 use super::words;
 use crate::findings::{Findings, TaskLine};
+use crate::moment::Moment;
 use crate::units;
 
 /// Slow, failed and retried ones.
@@ -36,11 +39,15 @@ pub fn section(findings: &Findings) -> Option<Section> {
     (!tables.is_empty()).then_some(Section { id: "tasks", title: "Single tasks", body })
 }
 
+/// Microseconds of a day.
+const DAY: i64 = 86_400_000_000;
+
 /// Which columns have anything to say.
 struct Shown {
     message: bool,
     efficiency: bool,
     memory: bool,
+    date: bool,
 }
 
 /// Attempts, one a row.
@@ -49,6 +56,13 @@ pub fn tasks(name: &str, lines: &[TaskLine]) -> Markup {
         message: lines.iter().any(|line| line.message.is_some()),
         efficiency: lines.iter().any(|line| line.cpu_efficiency_fraction.is_some()),
         memory: lines.iter().any(|line| line.memory_bytes.is_some()),
+        date: lines
+            .iter()
+            .filter_map(|line| line.started_at)
+            .map(|at| at.0 / DAY)
+            .collect::<BTreeSet<i64>>()
+            .len()
+            > 1,
     };
     table::table(name, &columns(&shown), &html! { @for line in lines { (row(line, &shown)) } })
 }
@@ -80,9 +94,19 @@ fn row(line: &TaskLine, shown: &Shown) -> Markup {
         @if shown.memory { (table::figure_or_none(line.memory_bytes.map(|bytes| bytes as f64), |_| units::bytes(line.memory_bytes.unwrap_or(0)))) }
         td { @if let Some(host) = &line.host { (words::line(host)) } @else { "–" } }
         td.when {
-            @if let Some(started) = line.started_at { (started.for_people().trim_end_matches(" UTC")) } @else { "–" }
+            @if let Some(started) = line.started_at { (started_words(started, shown.date)) } @else { "–" }
         }
         @if shown.message { td.prose { @if let Some(message) = &line.message { (words::folded(message)) } } }
         td.prose { (words::folded(&line.command)) }
     } }
+}
+
+/// With its date where there are several.
+fn started_words(started: Moment, date: bool) -> String {
+    let words = started.for_people();
+    let words = words.trim_end_matches(" UTC");
+    match words.split_once(' ') {
+        Some((_, time)) if !date => time.to_owned(),
+        _ => words.to_owned(),
+    }
 }

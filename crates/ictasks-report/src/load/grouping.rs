@@ -28,14 +28,13 @@ pub(super) enum Grouping {
     Command(Commands),
 }
 
-/// Groups by command.
+/// Groups by command: by template as long as there are few, else by program.
 #[derive(Default)]
 pub(super) struct Commands {
-    programs: Interned,
-    templates: Interned,
-    program_of: Vec<u32>,
-    /// Empty from the moment on when there are too many.
-    template_of: Vec<u32>,
+    names: Interned,
+    number_of: Vec<u32>,
+    /// The program of the first command of each template.
+    program_of: Vec<String>,
     too_many: bool,
     buffer: String,
 }
@@ -90,10 +89,10 @@ impl Grouping {
     pub(super) fn finish(self, attempts: &mut Attempts) {
         let (name, numbers, names) = match self {
             Self::Column { name, numbers, names } => (name, numbers, names),
-            Self::Command(commands) if commands.too_many => {
-                ("program".to_owned(), commands.program_of, commands.programs)
+            Self::Command(commands) => {
+                let by = if commands.too_many { "program" } else { "template" };
+                (by.to_owned(), commands.number_of, commands.names)
             }
-            Self::Command(commands) => ("template".to_owned(), commands.template_of, commands.templates),
         };
         attempts.grouped_by = name;
         attempts.group = numbers;
@@ -108,44 +107,76 @@ const GROUP: &str = "group_value";
 
 impl Commands {
     fn take(&mut self, command: &str) {
-        self.program_of.push(self.programs.number(program(command)));
         if self.too_many {
+            self.number_of.push(self.names.number(program(command)));
             return;
         }
         template(command, &mut self.buffer);
-        self.template_of.push(self.templates.number(&self.buffer));
-        if self.templates.len() > TEMPLATES {
-            self.too_many = true;
-            self.template_of = Vec::new();
+        let number = self.names.number(&self.buffer);
+        self.number_of.push(number);
+        if number as usize == self.program_of.len() {
+            self.program_of.push(program(command).to_owned());
+        }
+        if self.names.len() > TEMPLATES {
+            self.go_on_with_programs();
+        }
+    }
+
+    /// What was seen so far is named by the program of the first command of its template.
+    fn go_on_with_programs(&mut self) {
+        self.too_many = true;
+        self.names = Interned::default();
+        let number_of: Vec<u32> = self.program_of.iter().map(|program| self.names.number(program)).collect();
+        for number in &mut self.number_of {
+            *number = number_of[*number as usize];
         }
     }
 }
 
 /// The command with each number as `#`; in its first word only numbers that stand alone (`python3` stays).
-/// At most 200 characters.
+/// At most 200 bytes of it.
 pub(crate) fn template(command: &str, into: &mut String) {
     into.clear();
-    let mut is_first_word = true;
-    let mut in_word = false;
-    let mut in_number = false;
-    let mut characters = command.chars().take(200).peekable();
-    while let Some(character) = characters.next() {
-        if character.is_ascii_digit() && !(is_first_word && in_word) {
-            if !in_number {
-                into.push('#');
-                in_number = true;
-            }
+    let end = (0..=200.min(command.len())).rev().find(|end| command.is_char_boundary(*end)).unwrap_or(0);
+    let bytes = &command.as_bytes()[..end];
+    let (mut is_first_word, mut in_word) = (true, false);
+    // What has not been copied yet begins here.
+    let mut from = 0;
+    let mut place = 0;
+    while place < bytes.len() {
+        let byte = bytes[place];
+        if byte.is_ascii_digit() && !(is_first_word && in_word) {
+            into.push_str(&command[from..place]);
+            into.push('#');
+            place = end_of_number(bytes, place);
+            from = place;
+            in_word = false;
             continue;
         }
-        let may_continue = in_number && matches!(character, '.' | 'e' | 'E' | '-' | '+');
-        if may_continue && characters.peek().is_some_and(char::is_ascii_digit) {
-            continue;
-        }
-        in_number = false;
-        in_word = character.is_alphanumeric();
-        is_first_word &= !character.is_whitespace();
-        into.push(character);
+        in_word = byte.is_ascii_alphanumeric() || !byte.is_ascii();
+        is_first_word &= !byte.is_ascii_whitespace();
+        place += 1;
     }
+    into.push_str(&command[from..end]);
+}
+
+/// Where a number ends that begins at `place`: digits, and what joins them: `1.5e-3`.
+fn end_of_number(bytes: &[u8], mut place: usize) -> usize {
+    let is_digit = |place: usize| bytes.get(place).is_some_and(u8::is_ascii_digit);
+    while let Some(byte) = bytes.get(place) {
+        let joins = matches!(byte, b'.' | b'e' | b'E' | b'-' | b'+')
+            && (is_digit(place + 1) || {
+                // The exponent of `1e-3`.
+                matches!(byte, b'e' | b'E')
+                    && matches!(bytes.get(place + 1), Some(b'-' | b'+'))
+                    && is_digit(place + 2)
+            });
+        if !(byte.is_ascii_digit() || joins) {
+            break;
+        }
+        place += 1;
+    }
+    place
 }
 
 /// What runs, in a word: the first word without its directory; of an interpreter with its script.

@@ -1,11 +1,11 @@
 //! Text as small numbers.
 
-use std::collections::HashMap;
+use polars::prelude::PlHashMap;
 
 /// Texts, each with its number.
 #[derive(Debug, Default)]
 pub(crate) struct Interned {
-    numbers: HashMap<Box<str>, u32>,
+    numbers: PlHashMap<Box<str>, u32>,
     texts: Vec<Box<str>>,
 }
 

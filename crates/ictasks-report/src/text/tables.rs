@@ -3,23 +3,23 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets::NOTHING};
 
 use super::Page;
-use crate::findings::{Distribution, Findings, TaskLine};
+use crate::findings::{Distribution, Findings};
 use crate::harmless::{one_line, shortened};
 use crate::units::{bytes, core_time, count, duration, percent};
 
-/// A table without lines; all columns but the first `left` are aligned to the right.
-fn table(header: &[&str], left: usize) -> Table {
+const LEFT: CellAlignment = CellAlignment::Left;
+const RIGHT: CellAlignment = CellAlignment::Right;
+
+/// A table without lines.
+fn empty(header: &[&str], aligned: &[CellAlignment]) -> Table {
     let mut table = Table::new();
     table
         .load_style(NOTHING)
         .set_content_arrangement(ContentArrangement::Disabled)
         .set_header(header.to_vec());
-    for column in 0..header.len() {
+    for (column, alignment) in aligned.iter().enumerate() {
         if let Some(column_of_table) = table.column_mut(column) {
-            column_of_table.set_padding((if column == 0 { 2 } else { 0 }, 2));
-            if column >= left {
-                column_of_table.set_cell_alignment(CellAlignment::Right);
-            }
+            column_of_table.set_padding((if column == 0 { 2 } else { 0 }, 2)).set_cell_alignment(*alignment);
         }
     }
     table
@@ -30,10 +30,31 @@ fn at(distribution: &Distribution, fraction: f64) -> Option<f64> {
 }
 
 impl Page {
-    fn put(&mut self, table: &Table) {
-        for line in table.lines() {
-            self.line(&line);
-        }
+    /// Writes a table; the cells of one column are shortened as far as the width wants it.
+    fn put(&mut self, header: &[&str], aligned: &[CellAlignment], rows: &[Vec<String>], elastic: usize) {
+        let build = |limit: usize| {
+            let mut table = empty(header, aligned);
+            for row in rows {
+                let cells = row.iter().enumerate().map(|(column, cell)| {
+                    if column == elastic { shortened(cell, limit).into_owned() } else { cell.clone() }
+                });
+                table.add_row(cells.collect::<Vec<_>>());
+            }
+            table
+        };
+        let lines_of =
+            |table: &Table| table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
+        let longest = rows
+            .iter()
+            .filter_map(|row| row.get(elastic))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0);
+        let wanted = lines_of(&build(longest));
+        let width = wanted.iter().map(|line| line.chars().count()).max().unwrap_or(0);
+        let excess = width.saturating_sub(self.options.width);
+        let lines = if excess > 0 { lines_of(&build(longest.saturating_sub(excess).max(8))) } else { wanted };
+        lines.iter().for_each(|line| self.line(line));
     }
 
     pub(super) fn groups(&mut self, findings: &Findings) {
@@ -41,14 +62,12 @@ impl Page {
             return;
         }
         self.heading(&format!("Durations by {}", one_line(&findings.grouped_by)));
-        let mut rows = table(&["", "runs", "median", "95 %", "longest", "core time", "share", "memory"], 1);
-        for group in findings.groups.iter().take(self.options.top) {
+        let rows = findings.groups.iter().take(self.options.top).map(|group| {
             let time = |fraction| at(&group.wall_s, fraction).map_or_else(String::new, duration);
             #[allow(clippy::cast_possible_truncation)]
             let memory = at(&group.memory_bytes, 1.0).map_or_else(String::new, |peak| bytes(peak as i64));
-            let width = self.options.width.saturating_sub(61).max(12);
-            rows.add_row(vec![
-                shortened(&one_line(&group.name), width).into_owned(),
+            vec![
+                one_line(&group.name).into_owned(),
                 count(group.attempt_count),
                 time(0.5),
                 time(0.95),
@@ -56,9 +75,11 @@ impl Page {
                 core_time(group.core_s).replace("core ", ""),
                 percent(group.core_fraction),
                 memory,
-            ]);
-        }
-        self.put(&rows);
+            ]
+        });
+        let header = ["", "runs", "median", "95 %", "longest", "core time", "share", "memory"];
+        let aligned = [LEFT, RIGHT, RIGHT, RIGHT, RIGHT, RIGHT, RIGHT, RIGHT];
+        self.put(&header, &aligned, &rows.collect::<Vec<_>>(), 0);
         self.more(findings.group_count, "group");
     }
 
@@ -74,24 +95,20 @@ impl Page {
             return;
         }
         self.heading("Slowest");
-        let mut rows = table(&["task", "took", "CPU", "memory", "how", "host", "command"], 1);
-        for task in findings.slowest.iter().take(self.options.top) {
-            rows.add_row(vec![
+        let rows = findings.slowest.iter().take(self.options.top).map(|task| {
+            vec![
                 shortened(&one_line(&task.task_id), 12).into_owned(),
                 task.wall_s.map_or_else(String::new, duration),
                 task.cpu_efficiency_fraction.map_or_else(String::new, percent),
                 task.memory_bytes.map_or_else(String::new, bytes),
                 task.outcome.replace('_', " "),
                 shortened(&one_line(task.host.as_deref().unwrap_or("")), 12).into_owned(),
-                command(task, self.options.width),
-            ]);
-        }
-        for column in 4..7 {
-            if let Some(column) = rows.column_mut(column) {
-                column.set_cell_alignment(CellAlignment::Left);
-            }
-        }
-        self.put(&rows);
+                one_line(&task.command).into_owned(),
+            ]
+        });
+        let header = ["task", "took", "CPU", "memory", "how", "host", "command"];
+        let aligned = [LEFT, RIGHT, RIGHT, RIGHT, LEFT, LEFT, LEFT];
+        self.put(&header, &aligned, &rows.collect::<Vec<_>>(), 6);
     }
 
     pub(super) fn hosts(&mut self, findings: &Findings) {
@@ -99,22 +116,18 @@ impl Page {
             return;
         }
         self.heading(&format!("Hosts ({} in all), the worst first", findings.host_count));
-        let mut rows = table(&["host", "cores", "runs", "failed", "lost", "time against others", "CPU"], 1);
-        for host in findings.hosts.iter().take(self.options.top) {
-            rows.add_row(vec![
-                shortened(&one_line(&host.host), 24).into_owned(),
+        let rows = findings.hosts.iter().take(self.options.top).map(|host| {
+            vec![
+                one_line(&host.host).into_owned(),
                 count(host.core_count),
                 count(host.attempt_count),
                 count(host.failed_count),
                 count(host.lost_count),
                 host.slowness.map_or_else(String::new, |factor| format!("{factor:.2} x")),
                 host.cpu_efficiency_fraction.map_or_else(String::new, percent),
-            ]);
-        }
-        self.put(&rows);
+            ]
+        });
+        let header = ["host", "cores", "runs", "failed", "lost", "time against others", "CPU"];
+        self.put(&header, &[LEFT, RIGHT, RIGHT, RIGHT, RIGHT, RIGHT, RIGHT], &rows.collect::<Vec<_>>(), 0);
     }
-}
-
-fn command(task: &TaskLine, width: usize) -> String {
-    shortened(&one_line(&task.command), width.saturating_sub(46).max(16)).into_owned()
 }
