@@ -4,7 +4,7 @@
 //! - `manifest`, `differences`: what run.json tells of the runs, and where that differs;
 //! - `side`, `matching`: the tasks of each run, and which of them belong together;
 //! - `changes`: what became of the pairs; `shift`: of their times as a whole;
-//! - `outline`: what is shown, in words, for the renderers.
+//! - `outline`, made of `parts`: what is shown, in words, for the renderers.
 
 use crate::error::ReportError;
 use crate::findings::Verdict;
@@ -19,6 +19,7 @@ mod manifest;
 mod markdown;
 mod matching;
 mod outline;
+mod parts;
 mod shift;
 mod side;
 #[cfg(test)]

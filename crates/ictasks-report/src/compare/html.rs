@@ -3,7 +3,8 @@
 use maud::{Markup, html};
 
 use super::comparison::Comparison;
-use super::outline::{self, Cell, Grid};
+use super::parts::{Cell, Grid};
+use super::{outline, parts};
 use crate::html::overview::{made_by, verdict};
 use crate::html::table::{Column, figure, still_table, table};
 use crate::html::{Section, page, words};
@@ -16,7 +17,7 @@ pub fn html(comparison: &Comparison) -> String {
     page(outline::TITLE, &header, &sections, &footer)
 }
 
-fn section(section: &outline::Section) -> Section {
+fn section(section: &parts::Section) -> Section {
     let body = html! {
         @if let Some(count) = &section.count { p { (count) } }
         @for line in &section.lines { p { (words::line(line)) } }

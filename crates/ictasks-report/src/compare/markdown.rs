@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::comparison::Comparison;
-use super::outline::{self, Cell, Grid};
+use super::outline;
+use super::parts::{Cell, Grid};
 use crate::harmless;
 use crate::markdown::escaped;
 

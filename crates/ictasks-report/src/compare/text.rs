@@ -8,7 +8,8 @@ use comfy_table::{
 };
 
 use super::comparison::Comparison;
-use super::outline::{self, Cell, Grid, Section};
+use super::outline;
+use super::parts::{Cell, Grid, Section};
 use crate::findings::Mood;
 use crate::harmless;
 use crate::text::in_ascii;
