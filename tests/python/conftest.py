@@ -1,4 +1,4 @@
-"""A record to read: runs the real program once."""
+"""A record to read, of one run of the real program, and a browser."""
 
 import json
 import os
@@ -7,8 +7,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 PROGRAMS = os.environ.get("ICTASKS_TEST_PROGRAMS", "")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync"]
+# Root and many containers have no sandbox for it, and the pages are our own or of a package.
+FLAGS += ["--no-sandbox"]
 CLONE = Path(__file__).resolve().parents[2]
 
 
@@ -43,3 +49,14 @@ def record(tmp_path_factory):
     done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=120)
     assert done.returncode == 1, done.stderr
     return directory / "run"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's Chromium, without any window."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert found, "these tests need Chromium: as root, `apt-get install --no-install-recommends chromium`"
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield launched
+        launched.close()

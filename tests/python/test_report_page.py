@@ -1,22 +1,15 @@
 """The HTML report in a real browser: it stands alone, its tables work, and text of tasks does nothing."""
 
 import json
-import shutil
 import socket
 import subprocess
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from conftest import command, program
 
 # What a task may print or be called with; the browser must show it and do nothing else.
 HOSTILE = "</script><script>document.title='owned';alert(1)</script><img src=x onerror=alert(2)>\"'&amp;"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync"]
-# Root and many containers have no sandbox for it, and the page is our own.
-FLAGS += ["--no-sandbox"]
 
 
 def quoted(text):
@@ -53,17 +46,6 @@ def page_file(tmp_path_factory):
     page = directory / "page.html"
     subprocess.run(program("report", run_dir, "--format", "html", "-o", page), check=True, timeout=120)
     return page
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Debian's Chromium, without any window."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert found, "these tests need Chromium: as root, `apt-get install --no-install-recommends chromium`"
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=found, args=FLAGS)
-        yield launched
-        launched.close()
 
 
 class Visit:

@@ -107,8 +107,3 @@ pub fn compare(a: &Source, b: &Source, options: &CompareOptions) -> Result<Compa
     comparison.verdict = verdict::of(&comparison);
     Ok(comparison)
 }
-
-/// The JSON schema of a [`Comparison`].
-pub fn json_schema() -> serde_json::Value {
-    schemars::schema_for!(Comparison).to_value()
-}

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use polars::error::PolarsError;
 
+use crate::harmless::one_line;
+
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
@@ -23,6 +25,17 @@ pub enum ReportError {
         /// What polars said.
         source: PolarsError,
     },
+    /// The rows of a table could not be read.
+    #[error("read the rows of `{}`", path.display())]
+    Rows {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: arrow::error::ArrowError,
+    },
+    /// What was made could not be written.
+    #[error("write the output")]
+    Output(#[source] std::io::Error),
     /// A newer program wrote the record.
     #[error(
         "read `{}`: its record has format version {found}, and this program ({program}) knows {known} and \
@@ -63,14 +76,24 @@ pub enum ReportError {
         message: String,
     },
     /// There is no such task.
-    #[error("find task `{id}` in `{}`", run_dir.display())]
+    #[error("find task `{}` in `{}`{}", one_line(id), run_dir.display(), hint(nearest))]
     NoTask {
         /// As typed.
         id: String,
         /// Where it was looked for.
         run_dir: PathBuf,
+        /// Ids that there are, the most similar first.
+        nearest: Vec<String>,
     },
     /// A computation on the tables failed.
     #[error("compute with the tables")]
     Compute(#[from] PolarsError),
+}
+
+fn hint(nearest: &[String]) -> String {
+    let quoted: Vec<String> = nearest.iter().map(|id| format!("`{}`", one_line(id))).collect();
+    match quoted.as_slice() {
+        [] => "; there are no tasks in its record".to_owned(),
+        ids => format!("; give the id of one of its tasks, for instance {}", ids.join(", ")),
+    }
 }

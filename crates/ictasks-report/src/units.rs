@@ -20,6 +20,7 @@ pub fn core_time(core_seconds: f64) -> String {
     match core_seconds {
         s if s >= 3600.0 => format!("{} core h", significant(s / 3600.0)),
         s if s >= 60.0 => format!("{} core min", significant(s / 60.0)),
+        s if s > 0.0 && s < 0.00995 => "<0.01 core s".to_owned(),
         s => format!("{} core s", significant(s)),
     }
 }

@@ -1,5 +1,6 @@
 //! What can be typed.
 
+pub mod export;
 pub mod report;
 
 use std::path::PathBuf;
@@ -57,8 +58,31 @@ pub enum Command {
     /// Show what changed from one run to another: `ictasks compare runs/before runs/after`
     #[command(after_help = compare::EXAMPLES)]
     Compare(compare::CompareArguments),
-    /// Print the JSON schema of the configuration file: `ictasks schema > ictasks.schema.json`
-    Schema,
+    /// Print what a task printed: `ictasks output runs/first 17 --stderr`
+    #[command(after_help = export::OUTPUT_EXAMPLES)]
+    Output(export::OutputArguments),
+    /// Write a run in a format of other programs: `ictasks export runs/first --format csv`
+    #[command(after_help = export::EXPORT_EXAMPLES)]
+    Export(export::ExportArguments),
+    /// Print the JSON schema of the configuration file, or of a page in JSON: `ictasks schema report`
+    Schema {
+        /// Of what
+        #[arg(value_enum, default_value_t = SchemaOf::Config, value_name = "WHAT")]
+        of: SchemaOf,
+    },
+}
+
+/// What has a JSON schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// The configuration file
+    Config,
+    /// `ictasks report --format json`
+    Report,
+    /// `ictasks report --task ID --format json`
+    Task,
+    /// `ictasks compare --format json`
+    Compare,
 }
 
 /// What `ictasks taskfarm` takes.

@@ -6,8 +6,9 @@
 //! - [`watch`], [`stop`]: the subcommands that look at a run and ask it to stop
 //! - [`report`]: the subcommand that says what happened; [`run_dirs`]: what readers read
 //! - [`compare`]: the subcommand that says what changed from one run to another
+//! - [`output`], [`export`]: the subcommands that pass on what is recorded; [`harmless_writer`]
 //! - [`progress`], [`summary`]: what the user sees meanwhile and at the end
-//! - [`schema`]: the subcommand that prints the JSON schema of the configuration
+//! - [`schema`]: the subcommand that prints JSON schemas
 //! - [`command_line`]: the typed command again, changed, for messages
 //! - [`console`]: the only code that prints
 //! - [`exit`]: exit codes
@@ -19,7 +20,10 @@ mod compare;
 mod console;
 mod dry_run;
 mod exit;
+mod export;
+mod harmless_writer;
 mod input;
+mod output;
 mod progress;
 mod report;
 mod resume;
@@ -43,9 +47,11 @@ fn main() -> std::process::ExitCode {
         Command::Taskfarm(arguments) => taskfarm::run(arguments, &mut console),
         Command::Watch(arguments) => watch::run(arguments, &mut console),
         Command::Stop(arguments) => stop::run(arguments, &mut console),
+        Command::Output(arguments) => output::run(arguments, &mut console),
+        Command::Export(arguments) => export::run(arguments, &mut console),
         Command::Report(arguments) => report::run(arguments, &mut console),
         Command::Compare(arguments) => compare::run(arguments, &mut console),
-        Command::Schema => schema::run(&mut console),
+        Command::Schema { of } => schema::run(*of, &mut console),
     };
     match outcome {
         Ok(code) => code.into(),

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ictasks_report::one_task;
 use ictasks_report::text::{TextOptions, text};
 use ictasks_report::{AnalysisOptions, Findings, GroupBy, ReportError, analyse, selected_ids};
 
@@ -25,10 +26,44 @@ pub fn run(arguments: &ReportArguments, console: &mut Console) -> Result<ExitCod
         let text: String = ids.into_iter().map(|id| id + "\n").collect();
         return write(arguments, &text, console);
     }
+    if let Some(id) = &arguments.task {
+        return about_task(arguments, id, &runs, console);
+    }
     let options = analysis_options(arguments);
     let findings = analyse(&runs.sources, &options).map_err(failed)?;
     let page = render(&findings, arguments);
     write(arguments, &page, console)
+}
+
+/// Everything about one task.
+fn about_task(
+    arguments: &ReportArguments,
+    id: &str,
+    runs: &RunDirs,
+    console: &mut Console,
+) -> Result<ExitCode, Failure> {
+    let [source] = runs.sources.as_slice() else {
+        return Err(Failure::input("--task wants one run directory: ids are those of one run"));
+    };
+    let findings = one_task::one_task(source, id).map_err(failed)?;
+    let page = match arguments.format {
+        Format::Text => one_task::text(&findings, width(arguments), is_unicode(arguments)),
+        Format::Markdown => one_task::markdown(&findings),
+        Format::Json => serde_json::to_string_pretty(&findings).unwrap_or_default() + "\n",
+        Format::Html | Format::Ids => {
+            return Err(Failure::input("--task is written as text, markdown or json"));
+        }
+    };
+    write(arguments, &page, console)
+}
+
+fn width(arguments: &ReportArguments) -> usize {
+    arguments.width.map_or_else(Console::width, usize::from)
+}
+
+/// A file is UTF-8, whatever the terminal is.
+fn is_unicode(arguments: &ReportArguments) -> bool {
+    arguments.output.is_some() || Console::is_unicode()
 }
 
 fn analysis_options(arguments: &ReportArguments) -> AnalysisOptions {
@@ -48,8 +83,8 @@ fn render(findings: &Findings, arguments: &ReportArguments) -> String {
     match arguments.format {
         Format::Text | Format::Ids => {
             let options = TextOptions {
-                width: arguments.width.map_or_else(Console::width, usize::from),
-                unicode: arguments.output.is_some() || Console::is_unicode(),
+                width: width(arguments),
+                unicode: is_unicode(arguments),
                 top: arguments.top.unwrap_or(5),
                 failures_in_full: arguments.failures,
             };

@@ -1,4 +1,5 @@
-//! Every number of a comparison. Serialised it is `ictasks compare --format json`.
+//! Every number of a comparison. Serialised it is `ictasks compare --format json`; `ictasks schema compare`
+//! prints its JSON schema.
 //!
 //! Run A is the one before, run B the one after. A ratio is B by A, a difference B minus A. What could
 //! not be known is null, never 0. Text that came from a task is as it was recorded: whoever renders it

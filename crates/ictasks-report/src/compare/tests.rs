@@ -255,7 +255,7 @@ fn runs_of_no_task_have_nothing_in_common() {
 fn json_is_what_the_schema_says() {
     let comparison = compared(&before(), &after());
     let document = serde_json::to_value(&comparison).unwrap();
-    let schema = json_schema();
+    let schema = crate::json_schema::<Comparison>();
     let required = schema["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap());
     let mut required: Vec<&str> = required.collect();
     let mut keys: Vec<&str> = document.as_object().unwrap().keys().map(String::as_str).collect();

@@ -108,8 +108,11 @@ fn number(text: &str) -> usize {
     let mut length = 0;
     while let Some(byte) = bytes.get(length) {
         let joins = matches!(byte, b'.' | b':' | b'-' | b'e' | b'E' | b'+' | b'T' | b'_' | b',');
-        let next_is_digit = bytes.get(length + 1).is_some_and(u8::is_ascii_digit);
-        if !(byte.is_ascii_digit() || (joins && next_is_digit)) {
+        let is_digit = |place: usize| bytes.get(place).is_some_and(u8::is_ascii_digit);
+        let has_signed_exponent = matches!(byte, b'e' | b'E')
+            && matches!(bytes.get(length + 1), Some(b'-' | b'+'))
+            && is_digit(length + 2);
+        if !(byte.is_ascii_digit() || (joins && is_digit(length + 1)) || has_signed_exponent) {
             break;
         }
         length += 1;

@@ -128,6 +128,14 @@ fn session(value: &Value, run: usize, updated_at: Option<Moment>) -> (SessionFac
             hosts.push(facts);
         }
     }
+    let cores_per_task =
+        value.pointer("/plan/task_distribution/cores_per_task").and_then(Value::as_i64).unwrap_or(1).max(1);
+    let workers = value.pointer("/plan/workers").and_then(Value::as_array).map_or(0, Vec::len);
+    let held = i64::try_from(workers).unwrap_or(0).saturating_mul(cores_per_task);
+    if let [node] = nodes.as_mut_slice() {
+        // With more workers than CPUs, the cores that tasks can hold are those of the workers.
+        node.core_count = node.core_count.max(held);
+    }
     let provenance: Map<String, Value> =
         ["git_commit", "loaded_modules", "conda_env", "virtual_env", "user", "slurm"]
             .iter()
@@ -145,7 +153,6 @@ fn session(value: &Value, run: usize, updated_at: Option<Moment>) -> (SessionFac
         provenance: pairs(&provenance),
         warnings: strings(value.get("warnings")),
     };
-    let workers = value.pointer("/plan/workers").and_then(Value::as_array).map_or(0, Vec::len);
     let has_ended = value.get("ended_at").is_some_and(|at| !at.is_null());
     let session = Session {
         run,
@@ -153,12 +160,7 @@ fn session(value: &Value, run: usize, updated_at: Option<Moment>) -> (SessionFac
         began_at: began_at.0,
         ended_at: ended_at.0,
         has_ended,
-        cores_per_task: value
-            .pointer("/plan/task_distribution/cores_per_task")
-            .and_then(Value::as_i64)
-            .unwrap_or(1)
-            .max(1),
-        worker_count: i64::try_from(workers).unwrap_or(0),
+        cores_per_task,
         nodes,
         axis_start_s: 0.0,
     };

@@ -24,8 +24,6 @@ pub(crate) struct Session {
     pub(crate) has_ended: bool,
     /// Cores of a worker.
     pub(crate) cores_per_task: i64,
-    /// Workers of its plan; 0 if unknown.
-    pub(crate) worker_count: i64,
     /// Its nodes.
     pub(crate) nodes: Vec<Node>,
     /// Where it begins on the axis of time in which a session was alive.
