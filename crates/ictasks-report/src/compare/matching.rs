@@ -75,8 +75,7 @@ pub(super) fn shared_params(
         shared.push(Param { name: name.clone(), kind });
     }
     if shared.is_empty() {
-        let known = params_a.iter().chain(&params_b).map(|param| param.name.to_string()).collect();
-        return Err(ReportError::NoColumn { name: "param_*".to_owned(), known });
+        return Err(ReportError::NoSharedParams { a: in_words(&params_a), b: in_words(&params_b) });
     }
     for (source, params) in [(a, &params_a), (b, &params_b)] {
         let is_lone = |param: &&Param| shared.iter().all(|shared| shared.name != param.name);
@@ -87,6 +86,11 @@ pub(super) fn shared_params(
         }
     }
     Ok(shared)
+}
+
+fn in_words(params: &[Param]) -> String {
+    let names: Vec<String> = params.iter().map(|param| format!("`{}`", param.name)).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 fn params(source: &Source) -> Result<Vec<Param>, ReportError> {

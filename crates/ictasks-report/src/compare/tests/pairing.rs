@@ -88,5 +88,5 @@ fn runs_that_share_no_parameter_are_not_paired_by_parameters() {
     let (a, b) = (run("a", &[task("a", 1.0).param(1.0)]), run("b", &[task("a", 1.0)]));
     let options = CompareOptions { matching: Some(Matching::Param), ..CompareOptions::default() };
     let error = compare(&a.source, &b.source, &options).unwrap_err().to_string();
-    assert_eq!(error, "find the column `param_*`; there are: param_x");
+    assert_eq!(error, "pair tasks by parameters: the runs share none (A has `param_x`; B has none)");
 }
