@@ -63,5 +63,16 @@ pub(crate) fn advice(analysis: &Analysis<'_>, findings: &Findings, counts: &[Col
     notes.extend(failing::groups(&case));
     notes.sort_by(|one, other| other.saves_core_s.total_cmp(&one.saves_core_s));
     notes.truncate(NOTES);
+    for note in &mut notes {
+        note.evidence = sentence(&note.evidence);
+    }
     notes
+}
+
+/// With a capital and a full stop.
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    let first: String = characters.next().into_iter().flat_map(char::to_uppercase).collect();
+    let stop = if text.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{first}{}{stop}", characters.as_str())
 }

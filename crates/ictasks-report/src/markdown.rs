@@ -195,9 +195,9 @@ impl Page {
             return;
         }
         self.paragraph(&format!(
-            "## Failures: {} in {} groups, {} lost",
+            "## Failures: {} in {}, {} lost",
             counted(failures.attempt_count, "attempt"),
-            failures.group_count,
+            counted(i64::try_from(failures.group_count).unwrap_or(i64::MAX), "group"),
             core_time(failures.core_s)
         ));
         let rows: Vec<Vec<String>> = failures
@@ -231,8 +231,10 @@ impl Page {
                 self.line(&escaped(remedy));
                 self.text.push('\n');
             }
-            self.line("Run them again:\n");
-            self.code(&group.rerun);
+            if group.task_count > 0 {
+                self.line("Run them again:\n");
+                self.code(&group.rerun);
+            }
         }
     }
 
@@ -323,14 +325,15 @@ impl Page {
             .iter()
             .map(|point| {
                 vec![
-                    crate::units::significant(point.core_count),
+                    format!("{:.0}", point.core_count),
                     duration(point.makespan_s),
                     percent(point.occupancy_fraction),
                 ]
             })
             .collect();
         self.table(&["cores", "would take", "occupied"], 0, &rows);
-        self.paragraph(&format!(
+        self.text.push('\n');
+        self.line(&format!(
             "Above {} cores the longest task alone decides how long it takes.",
             crate::units::significant(more.saturation_core_count)
         ));

@@ -195,7 +195,8 @@ pub(super) fn groups(case: &Case<'_>) -> Vec<Advice> {
         does_not_start(group) || is_of_limit || group.outcome == "out_of_memory"
     };
     let mut groups: Vec<&FailureGroup> = case.findings.failures.groups.iter().collect();
-    groups.retain(|group| !is_named(group) && is_many(case, group.attempt_count));
+    // Where all that failed was tried again and succeeded there is nothing to do.
+    groups.retain(|group| !is_named(group) && group.task_count > 0 && is_many(case, group.attempt_count));
     groups.sort_by(|one, other| other.core_s.total_cmp(&one.core_s));
     groups.truncate(GROUPS);
     groups.into_iter().map(|group| of_group(case, group)).collect()

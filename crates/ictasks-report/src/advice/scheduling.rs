@@ -109,7 +109,7 @@ pub(super) fn long_tail(case: &Case<'_>) -> Option<Advice> {
         return None;
     }
     let last = time.tail_tasks.first();
-    let who = last.map_or_else(String::new, |task| format!(", at last task {}", task.task_id));
+    let who = last.map_or_else(String::new, |task| format!(", the last was task {}", task.task_id));
     let took =
         last.and_then(|task| task.wall_s).map_or_else(String::new, |wall| format!(" ({})", duration(wall)));
     let title = if dominates && by_order < 0.5 * idle {

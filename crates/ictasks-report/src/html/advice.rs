@@ -12,7 +12,7 @@ pub fn section(findings: &Findings) -> Option<Section> {
         ol.advice { @for note in &findings.advice { li {
             h3 { (words::line(&note.title)) }
             p {
-                (words::sentence(&note.evidence))
+                (words::line(&note.evidence))
                 @if note.saves_core_s > 0.0 {
                     " " strong { "It would have saved " (units::core_time(note.saves_core_s)) "." }
                 }

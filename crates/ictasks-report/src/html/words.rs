@@ -22,15 +22,6 @@ pub fn line(text: &str) -> String {
     harmless::one_line(&harmless::shortened(text, LINE_LIMIT)).into_owned()
 }
 
-/// A note as a sentence: with a capital and a full stop.
-pub fn sentence(text: &str) -> String {
-    let text = line(text);
-    let mut characters = text.chars();
-    let first: String = characters.next().into_iter().flat_map(char::to_uppercase).collect();
-    let end = if text.is_empty() || text.ends_with(['.', '!', '?', '…']) { "" } else { "." };
-    format!("{first}{}{end}", characters.as_str())
-}
-
 /// Several lines of a task's text. Of too many the end is kept: errors stand there.
 pub fn block(text: &str) -> String {
     let surplus = text.chars().count().saturating_sub(BLOCK_LIMIT);

@@ -68,12 +68,9 @@ pub(crate) fn filtered(source: &Source, expression: &str) -> Result<LazyFrame, R
             .map(|column| (strsim::jaro_winkler(unknown, column), column))
             .filter(|(likeness, _)| *likeness > 0.75)
             .max_by(|one, other| one.0.total_cmp(&other.0));
-        let hint = match nearest {
-            Some((_, column)) => format!("did you mean `{column}`?"),
-            None => "text stands in single quotes, for instance \"outcome != 'succeeded' and host = 'c17'\""
-                .to_owned(),
-        };
-        return Err(refused(format!("there is no column `{unknown}`; {hint}")));
+        let hint = nearest.map(|(_, column)| format!("did you mean `{column}`? ")).unwrap_or_default();
+        let text = "text stands in single quotes, for instance \"outcome != 'succeeded' and host = 'c17'\"";
+        return Err(refused(format!("there is no column `{unknown}`; {hint}{text}")));
     }
     let mut tasks = source.scan(Table::Tasks)?.with_columns([lit(source.name.clone()).alias(RUN)]);
     // Text comparisons work on text, whatever the column is stored as.

@@ -100,7 +100,11 @@ impl Page {
         if let Some(remedy) = &group.remedy {
             self.wrapped("   advice:  ", remedy);
         }
-        self.whole_line(&format!("   again:   {}", one_line(&group.rerun)));
+        if group.task_count > 0 {
+            self.whole_line(&format!("   again:   {}", one_line(&group.rerun)));
+        } else {
+            self.line("   again:   not needed: all of its tasks succeeded when they were tried again");
+        }
     }
 }
 
