@@ -67,6 +67,14 @@ pub enum ReportError {
         /// Those that there are.
         known: Vec<String>,
     },
+    /// Tasks were to be paired by parameters, and no parameter is one of both runs.
+    #[error("pair tasks by parameters: the runs share none (A has {a}; B has {b})")]
+    NoSharedParams {
+        /// Those of the first run, in words.
+        a: String,
+        /// Those of the second run, in words.
+        b: String,
+    },
     /// The expression of `--filter` is not understood.
     #[error("understand the filter `{expression}`: {message}")]
     Filter {

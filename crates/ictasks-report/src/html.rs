@@ -19,17 +19,17 @@ mod failures;
 mod groups;
 mod heat;
 mod hosts;
-mod overview;
+pub(crate) mod overview;
 mod provenance;
 mod resources;
 #[cfg(test)]
 mod sample;
-mod table;
+pub(crate) mod table;
 mod task_tables;
 #[cfg(test)]
 mod tests;
 mod time;
-mod words;
+pub(crate) mod words;
 mod workers;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -42,16 +42,20 @@ const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/page.js");
 
 /// A part of the page with a heading; parts for which there is no data are `None`.
-struct Section {
-    id: &'static str,
-    title: &'static str,
-    body: Markup,
+pub(crate) struct Section {
+    pub(crate) id: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) body: Markup,
 }
 
 /// The page.
 pub fn html(findings: &Findings) -> String {
-    let sections = sections(findings);
-    let title = words::line(&words::run_name(findings));
+    let title = format!("{} – report of ictasks", words::line(&words::run_name(findings)));
+    page(&title, &overview::header(findings), &sections(findings), &overview::footer(findings))
+}
+
+/// A page of this look: header, a list of the sections, the sections, footer.
+pub(crate) fn page(title: &str, header: &Markup, sections: &[Section], footer: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -61,23 +65,23 @@ pub fn html(findings: &Findings) -> String {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 meta name="referrer" content="no-referrer";
-                title { (title) " – report of ictasks" }
+                title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                (overview::header(findings))
+                (header)
                 nav aria-label="Sections" {
-                    ul { @for section in &sections { li { a href={ "#" (section.id) } { (section.title) } } } }
+                    ul { @for section in sections { li { a href={ "#" (section.id) } { (section.title) } } } }
                 }
                 main {
-                    @for section in &sections {
+                    @for section in sections {
                         section id=(section.id) aria-labelledby={ (section.id) "-heading" } {
                             h2 id={ (section.id) "-heading" } { (section.title) }
                             (section.body)
                         }
                     }
                 }
-                (overview::footer(findings))
+                (footer)
                 script { (PreEscaped(SCRIPT)) }
             }
         }

@@ -6,12 +6,14 @@
 //! - [`export`]: a run in the formats of other programs.
 //! - [`one_task`]: everything about one task; [`task_output`]: what it printed.
 //! - [`text`], [`markdown`], [`html`]: findings for people.
+//! - [`compare`]: two runs side by side.
 //! - [`harmless`], [`units`]: text of tasks and figures, for people.
 //!
 //! Nothing here prints.
 
 mod advice;
 mod analysis;
+pub mod compare;
 mod definitions;
 mod ending;
 pub mod error;

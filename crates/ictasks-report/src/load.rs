@@ -15,7 +15,7 @@ pub(crate) mod batches;
 mod filter;
 pub(crate) mod grouping;
 mod interned;
-mod manifest;
+pub(crate) mod manifest;
 mod sessions;
 mod tasks;
 

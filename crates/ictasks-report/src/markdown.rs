@@ -39,7 +39,7 @@ struct Page {
 }
 
 /// Text of a task as Markdown shows it as it is: characters that mean something there are escaped.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for character in one_line(text).chars() {
         match character {
@@ -50,14 +50,12 @@ fn escaped(text: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '&' => escaped.push_str("&amp;"),
-            // What looks like an address would become a link.
-            ':' => escaped.push_str("&#58;"),
             '@' => escaped.push_str("&#64;"),
             character => escaped.push(character),
         }
     }
-    // `www.` becomes a link too.
-    escaped.replace("www.", "www&#46;")
+    // What looks like an address would become a link.
+    escaped.replace("://", "&#58;//").replace("www.", "www&#46;")
 }
 
 /// The same for a cell of a table.

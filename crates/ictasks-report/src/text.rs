@@ -264,7 +264,7 @@ impl Page {
 }
 
 /// Every character beyond ASCII by one of ASCII.
-fn in_ascii(text: &str) -> String {
+pub(crate) fn in_ascii(text: &str) -> String {
     text.chars()
         .map(|character| match character {
             '…' => '~',

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub mod compare;
+
 /// Runs many small programs on all processors and records what happened to every one of them.
 #[derive(Debug, Parser)]
 #[command(name = "ictasks", version, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
@@ -53,13 +55,16 @@ pub enum Command {
     /// Summarise a run: what happened, what failed and why, what to change: `ictasks report runs/first`
     #[command(after_help = report::EXAMPLES)]
     Report(report::ReportArguments),
+    /// Show what changed from one run to another: `ictasks compare runs/before runs/after`
+    #[command(after_help = compare::EXAMPLES)]
+    Compare(compare::CompareArguments),
     /// Print what a task printed: `ictasks output runs/first 17 --stderr`
     #[command(after_help = export::OUTPUT_EXAMPLES)]
     Output(export::OutputArguments),
     /// Write a run in a format of other programs: `ictasks export runs/first --format csv`
     #[command(after_help = export::EXPORT_EXAMPLES)]
     Export(export::ExportArguments),
-    /// Print the JSON schema of the configuration file, or of a report: `ictasks schema report`
+    /// Print the JSON schema of the configuration file, or of a page in JSON: `ictasks schema report`
     Schema {
         /// Of what
         #[arg(value_enum, default_value_t = SchemaOf::Config, value_name = "WHAT")]
@@ -76,6 +81,8 @@ pub enum SchemaOf {
     Report,
     /// `ictasks report --task ID --format json`
     Task,
+    /// `ictasks compare --format json`
+    Compare,
 }
 
 /// What `ictasks taskfarm` takes.

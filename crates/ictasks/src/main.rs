@@ -5,6 +5,7 @@
 //!   its parts
 //! - [`watch`], [`stop`]: the subcommands that look at a run and ask it to stop
 //! - [`report`]: the subcommand that says what happened; [`run_dirs`]: what readers read
+//! - [`compare`]: the subcommand that says what changed from one run to another
 //! - [`output`], [`export`]: the subcommands that pass on what is recorded; [`harmless_writer`]
 //! - [`progress`], [`summary`]: what the user sees meanwhile and at the end
 //! - [`schema`]: the subcommand that prints JSON schemas
@@ -15,6 +16,7 @@
 mod claim;
 mod cli;
 mod command_line;
+mod compare;
 mod console;
 mod dry_run;
 mod exit;
@@ -48,6 +50,7 @@ fn main() -> std::process::ExitCode {
         Command::Output(arguments) => output::run(arguments, &mut console),
         Command::Export(arguments) => export::run(arguments, &mut console),
         Command::Report(arguments) => report::run(arguments, &mut console),
+        Command::Compare(arguments) => compare::run(arguments, &mut console),
         Command::Schema { of } => schema::run(*of, &mut console),
     };
     match outcome {

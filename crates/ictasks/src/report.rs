@@ -102,18 +102,26 @@ fn render(findings: &Findings, arguments: &ReportArguments) -> String {
 /// Writes to the file, or to standard output.
 fn write(arguments: &ReportArguments, text: &str, console: &mut Console) -> Result<ExitCode, Failure> {
     let of_html = || (arguments.format == Format::Html).then(|| html_path(&arguments.run_dirs));
-    match arguments.output.clone().or_else(of_html) {
+    let output = arguments.output.clone().or_else(of_html);
+    write_page(text, output.as_deref(), arguments.format == Format::Text, console)
+}
+
+/// Writes to a file, without styles if it is text, or to standard output.
+pub fn write_page(
+    text: &str,
+    output: Option<&Path>,
+    is_text: bool,
+    console: &mut Console,
+) -> Result<ExitCode, Failure> {
+    match output {
         Some(path) if path != Path::new("-") => {
             let plain = anstream::adapter::strip_str(text).to_string();
-            fs::write(
-                &path,
-                if arguments.format == Format::Text { plain.as_bytes() } else { text.as_bytes() },
-            )
-            .map_err(|error| Failure {
-                message: format!("failed to write `{}`: {error}", path.display()),
-                code: ExitCode::RecordFailed,
-            })?;
-            console.note(&format!("report: {}", path.display()));
+            fs::write(path, if is_text { plain.as_bytes() } else { text.as_bytes() })
+                .map_err(|error| Failure {
+                    message: format!("failed to write `{}`: {error}", path.display()),
+                    code: ExitCode::RecordFailed,
+                })?;
+            console.note(&format!("written: {}", path.display()));
         }
         _ => console.print(text)?,
     }

@@ -43,6 +43,14 @@ impl RunDirs {
         let (source, snapshot) = open(typed)?;
         Ok(Self { sources: vec![source], _snapshots: snapshot.into_iter().collect() })
     }
+
+    /// These and then those.
+    #[must_use]
+    pub fn and(mut self, others: Self) -> Self {
+        self.sources.extend(others.sources);
+        self._snapshots.extend(others._snapshots);
+        self
+    }
 }
 
 /// Directories as typed; a name that does not exist and has `*`, `?` or `[` in it is a pattern, of

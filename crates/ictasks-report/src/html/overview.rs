@@ -6,22 +6,16 @@ use maud::{Markup, html};
 use super::table::{self, figures, percent, text};
 use super::words::{self, Kind};
 use super::{Section, cores};
-use crate::findings::{Findings, Mood, RunFacts, RunLife};
+use crate::findings::{Findings, Mood, RunFacts, RunLife, Verdict};
+use crate::moment::Moment;
 use crate::units;
 
 /// Name, verdict, identity and cards.
 pub fn header(findings: &Findings) -> Markup {
-    let (class, sign) = match findings.verdict.mood {
-        Mood::Good => ("good", "✓"),
-        Mood::Mixed => ("mixed", "!"),
-        Mood::Bad => ("bad", "✗"),
-    };
     html! {
         header {
             h1 { (words::line(&words::run_name(findings))) }
-            @if !findings.verdict.sentence.is_empty() {
-                p.verdict.(class) { span.sign aria-hidden="true" { (sign) } " " (words::line(&findings.verdict.sentence)) }
-            }
+            @if !findings.verdict.sentence.is_empty() { (verdict(&findings.verdict)) }
             @for run in findings.runs.iter().take(20) { p.identity { (identity(run)) } }
             @if findings.runs.len() > 20 { p.identity { "and " (findings.runs.len() - 20) " more" } }
             @if let Some(filter) = &findings.filter {
@@ -33,6 +27,18 @@ pub fn header(findings: &Findings) -> Markup {
             }
             div.cards { (cards(findings)) }
         }
+    }
+}
+
+/// How it went: sign and sentence.
+pub fn verdict(verdict: &Verdict) -> Markup {
+    let (class, sign) = match verdict.mood {
+        Mood::Good => ("good", "✓"),
+        Mood::Mixed => ("mixed", "!"),
+        Mood::Bad => ("bad", "✗"),
+    };
+    html! {
+        p.verdict.(class) { span.sign aria-hidden="true" { (sign) } " " (words::line(&verdict.sentence)) }
     }
 }
 
@@ -262,9 +268,14 @@ pub fn outcomes(findings: &Findings) -> Option<Section> {
 
 /// Who made the page, and when.
 pub fn footer(findings: &Findings) -> Markup {
+    made_by(&findings.ictasks_version, findings.made_at)
+}
+
+/// Which program made a page, and when.
+pub fn made_by(version: &str, made_at: Moment) -> Markup {
     html! {
         footer { p {
-            "Made by ictasks " (words::line(&findings.ictasks_version)) ", " (findings.made_at.for_people())
+            "Made by ictasks " (words::line(version)) ", " (made_at.for_people())
             ". This file is complete: it loads nothing."
         } }
     }

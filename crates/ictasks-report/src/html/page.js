@@ -43,7 +43,7 @@
   };
   for (const table of all("table.data")) {
     const rows = table.tBodies[0].rows.length;
-    if (rows < 2) continue;
+    if (rows < 2 || table.hasAttribute("data-still")) continue;
     for (const head of all("thead th", table)) {
       if (head.hasAttribute("data-still") || !head.textContent.trim()) continue;
       const button = make("button", head.textContent, { type: "button" });

@@ -28,9 +28,18 @@ pub fn table(name: &str, columns: &[Column], rows: &Markup) -> Markup {
 
 /// The same, with an id.
 pub fn table_with_id(id: Option<&str>, name: &str, columns: &[Column], rows: &Markup) -> Markup {
+    boxed(id, false, name, columns, rows)
+}
+
+/// A table whose rows have an order of their own: the script leaves it alone.
+pub fn still_table(name: &str, columns: &[Column], rows: &Markup) -> Markup {
+    boxed(None, true, name, columns, rows)
+}
+
+fn boxed(id: Option<&str>, is_still: bool, name: &str, columns: &[Column], rows: &Markup) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label=(name) {
-            table.data id=[id] {
+            table.data id=[id] data-still[is_still] {
                 caption.unseen { (name) }
                 thead { tr { @for column in columns {
                     th scope="col" class=[column.figures.then_some("figures")] { (column.head) }

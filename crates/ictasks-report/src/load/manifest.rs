@@ -51,7 +51,11 @@ pub(super) fn read(
     Ok((facts, sessions))
 }
 
-fn document(source: &Source, lacks: &mut Vec<String>) -> Result<Option<Value>, ReportError> {
+/// The document; `None` where it is missing or damaged, and `lacks` says so.
+///
+/// # Errors
+/// If it cannot be read, or is of a newer format.
+pub(crate) fn document(source: &Source, lacks: &mut Vec<String>) -> Result<Option<Value>, ReportError> {
     let path = source.run_dir.join(ictasks_core::layout::RUN_FILE);
     let bytes = match fs::read(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
