@@ -116,11 +116,12 @@ pub fn write_page(
     match output {
         Some(path) if path != Path::new("-") => {
             let plain = anstream::adapter::strip_str(text).to_string();
-            fs::write(path, if is_text { plain.as_bytes() } else { text.as_bytes() })
-                .map_err(|error| Failure {
+            fs::write(path, if is_text { plain.as_bytes() } else { text.as_bytes() }).map_err(|error| {
+                Failure {
                     message: format!("failed to write `{}`: {error}", path.display()),
                     code: ExitCode::RecordFailed,
-                })?;
+                }
+            })?;
             console.note(&format!("written: {}", path.display()));
         }
         _ => console.print(text)?,
