@@ -18,37 +18,7 @@ import pandas
 import pytest
 import viztracer
 
-from conftest import command, program
-
-# What a task may print, or be called with.
-HOSTILE = "<script>alert(1)</script> & \"quotes\" ]]> \x1b[31mred\x1b[0m \x1b]0;title\x07 \u202eevil \x08\x01 "
-FORMULAS = ["=1+1", "+1", "-1", "@SUM(1)", "\t=1", " =HYPERLINK(\"http://x\")", "=cmd|' /C calc'!A0"]
-
-
-@pytest.fixture(scope="module")
-def hostile(tmp_path_factory):
-    """The record of tasks whose text would harm a careless reader; the last two never ran."""
-    directory = tmp_path_factory.mktemp("hostile")
-    script = directory / "script.sh"
-    script.write_bytes(b"printf '%s\\n' \"$1\" >&2; printf '\\377\\376\\000=1+1\\n'; exit 3\n")
-    one_word = "'" + HOSTILE.replace("'", "'\\''") + "'"
-    tasks = [{"id": "prints", "launch_cmd": f"sh {script} {one_word}", "params": {"text": HOSTILE}}]
-    for number, formula in enumerate(FORMULAS):
-        tasks.append({"launch_cmd": "true", "params": {"text": formula, "number": -number - 0.5}})
-    tasks.append({"id": "=id", "launch_cmd": "true\t2>&1\n# of two lines"})
-    tasks.append({"id": "segv", "launch_cmd": "sh -c 'kill -SEGV $$'"})
-    tasks.append({"id": "gone", "launch_cmd": "./no-such-program"})
-    tasks.append({"id": "never-1", "launch_cmd": "true"})
-    tasks.append({"id": "never-2", "launch_cmd": "true"})
-    tasklist = directory / "tasks.jsonl"
-    tasklist.write_text("".join(json.dumps(task) + "\n" for task in tasks))
-    config = directory / "farm.yaml"
-    config.write_text("max_failures: 3\n")
-    arguments = ["--config", config, "--tasklist", tasklist, "--run-dir", directory / "run", "--workers", "1"]
-    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=120)
-    assert done.returncode == 1, done.stderr
-    return directory / "run"
-
+from conftest import FORMULAS, program
 
 def export(run_dir, kind, directory):
     """The file that holds the export."""
@@ -110,7 +80,7 @@ def test_junitparser_reads_every_case(hostile, tmp_path):
     assert (prints.result[0].type, prints.result[0].message) == ("failed", "exit code 3")
     assert '<script>alert(1)</script> & "quotes" ]]> red  \\u{202e}evil \\u{8}\\u{1} ' in prints.system_err
     assert prints.system_out == "\ufffd\ufffd\\u{0}=1+1\n"
-    assert cases["segv"].result[0].message == "killed by SIGSEGV (signal 11)"
+    assert cases["segv"].result[0].message == "killed by SIGSEGV (segmentation fault)"
     assert cases["gone"].result[0].type == "spawn_failed"
 
 

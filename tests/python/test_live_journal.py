@@ -1,12 +1,11 @@
 """The journal of a run that goes on is an Arrow IPC stream that pyarrow opens."""
 
 import subprocess
-import time
 
 import pyarrow
 import pyarrow.ipc
 
-from conftest import command
+from conftest import command, wait_for
 
 
 def events(directory):
@@ -20,16 +19,6 @@ def events(directory):
         except (pyarrow.ArrowInvalid, OSError):
             pass
     return [row for row in rows if "kind" in row]
-
-
-def wait_for(what, condition):
-    """Waits until `condition()` is something true, and returns it."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.01)
-    raise AssertionError(f"waited in vain for {what}")
 
 
 def test_the_journal_is_readable_while_the_run_goes_on(tmp_path):

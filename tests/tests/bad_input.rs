@@ -227,6 +227,7 @@ fn a_mistake_in_a_stream_ends_the_run_after_what_runs() {
     [TIME], [RATE], 2 cores occupied [SHARE] of the time
     the list was not read to its end: tasks beyond are not in the record
     record: [TMP]/run/tasks.parquet
+    report: ictasks report [TMP]/run
     error: stopped early: <stdin>:2: the id `a` was given before; each task needs its own
     ")
     });

@@ -16,7 +16,7 @@ fn json(a: &Path, b: &Path) -> Value {
     serde_json::from_str(&compared.stdout).expect("one document")
 }
 
-fn ids<'a>(list: &'a Value) -> Vec<&'a str> {
+fn ids(list: &Value) -> Vec<&str> {
     let pairs = list["pairs"].as_array().expect("a list");
     pairs.iter().map(|pair| pair["b"]["task_id"].as_str().expect("an id")).collect()
 }

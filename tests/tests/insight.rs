@@ -46,7 +46,7 @@ runs! { is_named_first, WITH_A_FLAW:
     slow_host slow_host_mixed long_tail short_tasks memory_requested failing_value failing_number starved
     missing_program one_missing_program waiting one_thread gpu_idle out_of_memory allocation retries
     imbalance few_tasks
-    failing_host time_limit
+    failing_host time_limit hanging
 }
 
 runs! { has_no_advice, SOUND:

@@ -267,5 +267,5 @@ fn a_task_that_spoils_its_directory_fails_alone() {
 #[test]
 fn a_task_that_ran_into_its_time_limit_is_told_as_such() {
     let run = farm().yaml(yaml("timeout: 100ms", &["echo busy; sleep 600"])).run().expect(FAILED);
-    assert!(run.stderr.contains("task 0 was ended at its time limit: busy"), "{}", run.stderr);
+    assert!(run.stderr.contains("task 0: ended at its time limit: busy"), "{}", run.stderr);
 }

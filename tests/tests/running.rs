@@ -194,7 +194,6 @@ fn a_record_that_cannot_be_kept_is_exit_code_3() {
         insta::assert_snapshot!(run.stderr, @"
     1 task: 1 succeeded
     [TIME], [RATE], 2 cores occupied [SHARE] of the time
-    record: [TMP]/run/tasks.parquet
     error: failed to put in place `[TMP]/run/tasks.parquet`: Is a directory (os error 21)
       what was recorded so far is in `[TMP]/run/journal`
     ")
@@ -287,6 +286,7 @@ fn overwrite_deletes_the_record_and_keeps_what_tasks_made() {
     1 task: 1 succeeded
     [TIME], [RATE], 2 cores occupied [SHARE] of the time
     record: [TMP]/run/tasks.parquet
+    report: ictasks report [TMP]/run
     ")
     });
 }
@@ -301,9 +301,11 @@ fn the_end_is_summed_up_on_standard_error() {
         insta::assert_snapshot!(run.stderr, @"
     3 tasks: 1 succeeded, 1 failed, 1 spawn failed
     [TIME], [RATE], 1 core occupied [SHARE] of the time
-      task 1 failed with exit code 3: no such mesh
-      task 2 could not be started: `no-such-program` was not found in PATH
+      task 1: exit code 3: no such mesh
+      task 2: could not be started: `no-such-program` was not found in PATH
+    advice: Correct the command: 1 task could not be started
     record: [TMP]/run/tasks.parquet
+    report: ictasks report [TMP]/run
     ")
     });
 }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+/// Version of the format of all that a run leaves.
+pub const FORMAT_VERSION: u32 = 1;
 /// `run.json`: who, where, when, how.
 pub const RUN_FILE: &str = "run.json";
 /// The directory of the live journal.

@@ -41,6 +41,7 @@ mod specimen;
 
 pub use error::RecordError;
 pub use existing::{Deleted, Existing};
+pub use ictasks_core::layout::FORMAT_VERSION;
 #[doc(hidden)]
 pub use journal::read_live_part;
 pub use journal::{Damage, read_journal};
@@ -53,6 +54,3 @@ pub use recovery::{Recovered, Repair};
 pub use schema::Table;
 pub use snapshot::{Snapshot, needs_snapshot, write_snapshot};
 pub use watch::{Failure, RunningTask, Watch};
-
-/// Version of the record's format.
-pub const FORMAT_VERSION: u32 = 1;

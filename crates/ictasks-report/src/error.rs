@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use ictasks_core::layout::FORMAT_VERSION;
 use polars::error::PolarsError;
 
 use crate::harmless::one_line;
@@ -38,26 +39,14 @@ pub enum ReportError {
     Output(#[source] std::io::Error),
     /// A newer program wrote the record.
     #[error(
-        "read `{}`: its record has format version {found}, and this program ({program}) knows {known} and \
-         below: use a newer `ictasks`", path.display()
+        "read `{}`: it has format {found}, and this version of ictasks knows formats up to {FORMAT_VERSION}; use \
+         the version that wrote it, or a later one", path.display()
     )]
     Newer {
         /// Where.
         path: PathBuf,
         /// Its version.
         found: u64,
-        /// The version known here.
-        known: u32,
-        /// Version of this program.
-        program: &'static str,
-    },
-    /// run.json is not what any version writes.
-    #[error("understand `{}`", path.display())]
-    Manifest {
-        /// The file.
-        path: PathBuf,
-        /// Where it deviates.
-        source: serde_json::Error,
     },
     /// There is no such column.
     #[error("find the column `{name}`; there are: {}", known.join(", "))]

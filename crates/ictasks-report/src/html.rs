@@ -2,7 +2,7 @@
 //!
 //! - Every chart is SVG or a PNG within the page, drawn here, with a title, a description and its
 //!   numbers as a table. Widths are shares, so that a chart fits a telephone and its text keeps its size.
-//! - What came from a task goes through [`words`] (controls shown, length bounded) and through maud,
+//! - What came from a task goes through `words` (controls shown, length bounded) and through maud,
 //!   which escapes whatever it is given.
 //! - The content policy names this page's own style and script by their hashes and forbids all else.
 //! - `page.js` sorts and filters tables and zooms into time; without it everything is there too.

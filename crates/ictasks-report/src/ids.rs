@@ -3,7 +3,7 @@
 use polars::prelude::*;
 
 use crate::error::ReportError;
-use crate::load::{batches, filtered};
+use crate::load::{batches, filter_not_understood, filtered};
 use crate::source::{Source, Table};
 
 /// The ids of the tasks of all runs for which the expression holds, or of all, in the order of the list.
@@ -21,10 +21,7 @@ pub fn selected_ids(sources: &[Source], filter: Option<&str>) -> Result<Vec<Stri
             .select([col("task_id"), col("task_index")])
             .sort(["task_index"], SortMultipleOptions::default());
         let left = left.collect().map_err(|error| match filter {
-            Some(expression) => ReportError::Filter {
-                expression: expression.to_owned(),
-                message: error.to_string().lines().next().unwrap_or_default().to_owned(),
-            },
+            Some(expression) => filter_not_understood(expression, &error.into()),
             None => error.into(),
         })?;
         ids.extend(batches::texts(&left, "task_id")?.iter().flatten().map(ToOwned::to_owned));

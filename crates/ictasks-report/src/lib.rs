@@ -13,6 +13,7 @@
 
 mod advice;
 mod analysis;
+mod codes;
 pub mod compare;
 mod definitions;
 mod ending;
@@ -29,6 +30,7 @@ pub mod markdown;
 pub mod moment;
 pub mod one_task;
 mod rows;
+mod run_document;
 mod run_file;
 pub mod source;
 #[cfg(test)]

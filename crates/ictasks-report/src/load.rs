@@ -15,12 +15,12 @@ pub(crate) mod batches;
 mod filter;
 pub(crate) mod grouping;
 mod interned;
-pub(crate) mod manifest;
+mod manifest;
 mod sessions;
 mod tasks;
 
 pub(crate) use attempts::Attempts;
-pub(crate) use filter::{Selection, filtered};
+pub(crate) use filter::{Selection, filter_not_understood, filtered};
 pub use grouping::GroupBy;
 pub(crate) use sessions::{Session, seconds};
 pub(crate) use tasks::TaskCounts;

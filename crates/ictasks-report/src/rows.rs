@@ -8,6 +8,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBa
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
+use ictasks_core::layout::FORMAT_VERSION;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowPredicateFn, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowFilter,
@@ -18,9 +19,6 @@ use parquet::schema::types::SchemaDescriptor;
 use crate::error::ReportError;
 use crate::moment::Moment;
 use crate::source::{Source, Table};
-
-/// The format version that this program knows.
-const FORMAT_VERSION: u32 = 1;
 
 /// Rows at a time.
 const BATCH_ROWS: usize = 4096;
@@ -85,8 +83,7 @@ impl Rows {
         if let Some(found) = format_version(builder.metadata().file_metadata())
             && found > u64::from(FORMAT_VERSION)
         {
-            let program = env!("CARGO_PKG_VERSION");
-            return Err(ReportError::Newer { path, found, known: FORMAT_VERSION, program });
+            return Err(ReportError::Newer { path, found });
         }
         if let Some(only) = only {
             let fields = builder.schema().fields().iter().enumerate();
@@ -118,7 +115,7 @@ impl Rows {
         mut self,
         mut take: impl FnMut(&Row<'_>) -> Result<(), ReportError>,
     ) -> Result<(), ReportError> {
-        while let Some(batch) = self.batches.next() {
+        for batch in self.batches.by_ref() {
             let arrays = batch.and_then(|batch| batch.columns().iter().map(canonical).collect());
             let arrays: Vec<ArrayRef> = match arrays {
                 Ok(arrays) => arrays,

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 
 use ictasks_core::command::Shell;
 use ictasks_core::config::GpuBinding;
-use ictasks_core::layout;
 use ictasks_core::protocol::WorkingDirectory;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::ReportError;
 use crate::moment::Moment;
+use crate::run_document::{self, moment, text};
 use crate::source::Source;
 
 /// What the run says of itself.
@@ -64,17 +64,10 @@ impl RunFile {
     /// Reads the file of a run; one that is missing or damaged says nothing.
     ///
     /// # Errors
-    /// It is there and cannot be read.
+    /// It is there and cannot be read, or a newer program's.
     pub(crate) fn read(source: &Source) -> Result<Self, ReportError> {
-        let path = source.run_dir.join(layout::RUN_FILE);
-        let bytes = match std::fs::read(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(source) => return Err(ReportError::File { path, source }),
-            Ok(bytes) => bytes,
-        };
-        // A crash may leave zeros behind the true end.
-        let length = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        let document: Value = serde_json::from_slice(&bytes[..length]).unwrap_or_default();
+        // What is wrong with it is the business of reports.
+        let document = run_document::read(source, &mut Vec::new())?.unwrap_or_default();
         let updated_at = moment(&document, "updated_at");
         let sessions = document.get("sessions").and_then(Value::as_array).into_iter().flatten();
         Ok(Self {
@@ -130,12 +123,4 @@ impl Plan {
 
 fn read<T: DeserializeOwned + Default>(value: &Value, key: &str) -> T {
     value.get(key).and_then(|value| T::deserialize(value).ok()).unwrap_or_default()
-}
-
-fn text(value: &Value, key: &str) -> String {
-    value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-fn moment(value: &Value, key: &str) -> Option<Moment> {
-    value.get(key).and_then(Value::as_str).and_then(Moment::parse)
 }

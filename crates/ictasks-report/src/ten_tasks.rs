@@ -20,7 +20,9 @@ use crate::text::{TextOptions, text};
 use crate::{AnalysisOptions, Findings, Source, analyse, selected_ids};
 
 /// Task, attempt, worker's host, start, duration, CPU time (s), memory (MiB), ready at (s).
-const ATTEMPTS: [(i64, i32, &str, f64, f64, f64, i64, f64); 11] = [
+type Attempt = (i64, i32, &'static str, f64, f64, f64, i64, f64);
+
+const ATTEMPTS: [Attempt; 11] = [
     (0, 1, "a", 0.0, 4.0, 4.0, 100, 0.0),
     (1, 1, "a", 4.5, 2.0, 1.0, 100, 0.0),
     (5, 1, "b", 0.0, 8.0, 4.0, 100, 0.0),
@@ -230,11 +232,30 @@ fn a_filter_that_is_wrong_is_explained() {
     let directory = tempfile::tempdir().expect("a directory");
     let source = [record(directory.path())];
     let explain = |filter: &str| selected_ids(&source, Some(filter)).expect_err("it is wrong").to_string();
-    insta::assert_snapshot!(explain("outcom = 'failed'"), @"understand the filter `outcom = 'failed'`: there is no column `outcom`; did you mean `outcome`?");
-    insta::assert_snapshot!(explain("outcome = failed"), @"");
-    insta::assert_snapshot!(explain("wall_s >"), @"");
-    insta::assert_snapshot!(explain("select 1"), @"");
-    insta::assert_snapshot!(explain("wall_s > 'x'"), @"");
+    insta::assert_snapshot!(
+        explain("outcom = 'failed'"),
+        @"understand the filter `outcom = 'failed'`: there is no column `outcom`: did you mean the column `outcome`, or the text 'outcom'?"
+    );
+    insta::assert_snapshot!(
+        explain("outcome = failed"),
+        @"understand the filter `outcome = failed`: there is no column `failed`: did you mean the column `failure_group`, or the text 'failed'?"
+    );
+    insta::assert_snapshot!(
+        explain("wall_s >"),
+        @"understand the filter `wall_s >`: unable to parse 'wall_s >' as Expr; an example of a filter: outcome != 'succeeded' and host = 'c17'"
+    );
+    insta::assert_snapshot!(
+        explain("select 1"),
+        @"understand the filter `select 1`: expected an expression (found 'select' clause); an example of a filter: outcome != 'succeeded' and host = 'c17'"
+    );
+    insta::assert_snapshot!(
+        explain("wall_s > 'x'"),
+        @"understand the filter `wall_s > 'x'`: cannot compare string with numeric type (f64); an example of a filter: outcome != 'succeeded' and host = 'c17'"
+    );
+    insta::assert_snapshot!(
+        explain("wall_s"),
+        @"understand the filter `wall_s`: filter predicate must be of type `Boolean`, got `Float64`; an example of a filter: outcome != 'succeeded' and host = 'c17'"
+    );
 }
 
 #[test]

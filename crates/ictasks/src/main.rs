@@ -10,6 +10,7 @@
 //! - [`progress`], [`summary`]: what the user sees meanwhile and at the end
 //! - [`schema`]: the subcommand that prints JSON schemas
 //! - [`command_line`]: the typed command again, changed, for messages
+//! - [`guard`]: panics of libraries become errors
 //! - [`console`]: the only code that prints
 //! - [`exit`]: exit codes
 
@@ -21,6 +22,7 @@ mod console;
 mod dry_run;
 mod exit;
 mod export;
+mod guard;
 mod harmless_writer;
 mod input;
 mod output;
@@ -39,6 +41,7 @@ use clap::Parser;
 
 use cli::{Cli, Command};
 use console::Console;
+use guard::guarded;
 
 fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
@@ -47,10 +50,10 @@ fn main() -> std::process::ExitCode {
         Command::Taskfarm(arguments) => taskfarm::run(arguments, &mut console),
         Command::Watch(arguments) => watch::run(arguments, &mut console),
         Command::Stop(arguments) => stop::run(arguments, &mut console),
-        Command::Output(arguments) => output::run(arguments, &mut console),
-        Command::Export(arguments) => export::run(arguments, &mut console),
-        Command::Report(arguments) => report::run(arguments, &mut console),
-        Command::Compare(arguments) => compare::run(arguments, &mut console),
+        Command::Output(arguments) => guarded(|| output::run(arguments, &mut console)),
+        Command::Export(arguments) => guarded(|| export::run(arguments, &mut console)),
+        Command::Report(arguments) => guarded(|| report::run(arguments, &mut console)),
+        Command::Compare(arguments) => guarded(|| compare::run(arguments, &mut console)),
         Command::Schema { of } => schema::run(*of, &mut console),
     };
     match outcome {

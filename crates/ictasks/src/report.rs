@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ictasks_report::one_task;
-use ictasks_report::text::{TextOptions, text};
+use ictasks_report::text::{SUMMARY_GROUPS, TextOptions, summary, text};
 use ictasks_report::{AnalysisOptions, Findings, GroupBy, ReportError, analyse, selected_ids};
 
 use crate::cli::report::{Format, ReportArguments};
@@ -50,7 +50,7 @@ fn about_task(
         Format::Text => one_task::text(&findings, width(arguments), is_unicode(arguments)),
         Format::Markdown => one_task::markdown(&findings),
         Format::Json => serde_json::to_string_pretty(&findings).unwrap_or_default() + "\n",
-        Format::Html | Format::Ids => {
+        Format::Html | Format::Ids | Format::Summary => {
             return Err(Failure::input("--task is written as text, markdown or json"));
         }
     };
@@ -67,6 +67,16 @@ fn is_unicode(arguments: &ReportArguments) -> bool {
 }
 
 fn analysis_options(arguments: &ReportArguments) -> AnalysisOptions {
+    if arguments.format == Format::Summary {
+        let filter = arguments.filter.clone();
+        return AnalysisOptions {
+            filter,
+            top: SUMMARY_GROUPS,
+            steps: 1,
+            charts: false,
+            ..AnalysisOptions::default()
+        };
+    }
     let is_text = arguments.format == Format::Text;
     let standard = AnalysisOptions::default();
     let shown = if is_text && !arguments.failures { 5 } else { standard.top };
@@ -90,6 +100,7 @@ fn render(findings: &Findings, arguments: &ReportArguments) -> String {
             };
             text(findings, &options)
         }
+        Format::Summary => summary(findings).into_iter().map(|line| line + "\n").collect(),
         Format::Markdown => ictasks_report::markdown::markdown(findings),
         Format::Html => ictasks_report::html::html(findings),
         Format::Json => {

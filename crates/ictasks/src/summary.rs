@@ -1,11 +1,10 @@
 //! What the user sees at the end: at most ten lines.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use ictasks_core::attempt::Outcome;
 use ictasks_farm::{RunEnd, StopReason};
-use ictasks_report::text::{SUMMARY_GROUPS, summary};
-use ictasks_report::{AnalysisOptions, Source, analyse};
 
 use crate::exit::chain;
 use crate::progress::duration;
@@ -39,17 +38,33 @@ pub fn lines(end: &RunEnd, tally: &Tally) -> Vec<String> {
     lines
 }
 
+/// Shorter runs in which all went well give no reason to be read again.
+const WORTH_READING_S: f64 = 1.0;
+
 /// What the record says of the run, and where it lies.
-pub fn findings(run_dir: &Path) -> Vec<String> {
-    let options =
-        AnalysisOptions { top: SUMMARY_GROUPS, steps: 1, charts: false, ..AnalysisOptions::default() };
-    // Without findings the record still tells all; `ictasks report` says what is wrong with it.
-    let findings = analyse(&[Source::finished(run_dir)], &options);
-    let mut lines = findings.map(|findings| summary(&findings)).unwrap_or_default();
+pub fn findings(end: &RunEnd, tally: &Tally, run_dir: &Path) -> Vec<String> {
+    let all_well = end.counts.total() == end.counts.of(Outcome::Succeeded);
+    let mut lines = Vec::new();
+    if !all_well || tally.begun.elapsed().as_secs_f64() > WORTH_READING_S {
+        lines = report_summary(run_dir);
+    }
     lines.push(format!("record: {}", run_dir.join("tasks.parquet").display()));
     let directory = run_dir.display().to_string();
     lines.push(format!("report: ictasks report {}", shlex::try_quote(&directory).unwrap_or_default()));
     lines
+}
+
+/// The program as it runs now, also where its file was replaced meanwhile.
+const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// `ictasks report --format summary`, as a process of its own: its memory grows with the record, and it may
+/// fail where this one must not.
+fn report_summary(run_dir: &Path) -> Vec<String> {
+    let mut command = Command::new(THIS_PROGRAM);
+    command.args(["report", "--format", "summary"]).arg(run_dir).stdin(Stdio::null()).stderr(Stdio::null());
+    // Without findings the record still tells all; `ictasks report` says what is wrong with it.
+    let printed = command.output().map(|output| output.stdout).unwrap_or_default();
+    String::from_utf8_lossy(&printed).lines().map(str::to_owned).collect()
 }
 
 fn counts(end: &RunEnd) -> String {

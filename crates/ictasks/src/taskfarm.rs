@@ -212,7 +212,7 @@ fn conclude(
     }
     let finished = finished.map_err(|error| record_failure(&error, plan))?;
     if !console.is_quiet() {
-        summary::findings(&plan.run_dir).iter().for_each(|line| console.note(line));
+        summary::findings(end, tally, &plan.run_dir).iter().for_each(|line| console.note(line));
     }
     for warning in finished.warnings {
         console.warning(&warning);

@@ -42,6 +42,7 @@ pub const ALL: &[Flaw] = &[
     Flaw { rule: "imbalance", what: "36 equal tasks on 32 workers", world: imbalance },
     Flaw { rule: "failing_host", what: "on one node every task fails at once", world: failing_host },
     Flaw { rule: "time_limit", what: "the time limit is too low for some", world: time_limit },
+    Flaw { rule: "hanging", what: "one task in ten waits for ever", world: hanging },
 ];
 
 /// Seconds of work that differ little.
@@ -222,6 +223,18 @@ fn time_limit() -> World {
     let limits = Limits { timeout_s: Some(600.0), ..Limits::default() };
     let world = World::new("time_limit", Node::several(4, 8), 1_200, |index, random| {
         Work::new(format!("scf.x --in {index}.xyz"), random.log_normal(480.0, 0.25))
+    });
+    world.with_limits(limits)
+}
+
+fn hanging() -> World {
+    let limits = Limits { timeout_s: Some(600.0), ..Limits::default() };
+    let world = World::new("hanging", Node::several(4, 8), 1_200, |index, random| {
+        let mut work = sound(index, 240.0, random);
+        if index % 10 == 3 {
+            (work.cpu_s, work.waits_s) = (1.0, 1e6);
+        }
+        work
     });
     world.with_limits(limits)
 }

@@ -6,7 +6,7 @@
 //! anywhere: it follows from nodes that are slow, tasks that wait, limits that are too high.
 //! [`Answers`] counts what happened.
 //!
-//! - [`large`] makes records of any size, for known answers and benchmarks.
+//! - `large` makes records of any size, for known answers and benchmarks.
 //! - [`flaws`] makes small records with one thing wrong, [`sound`] such with nothing wrong.
 
 use std::path::Path;

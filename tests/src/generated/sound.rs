@@ -6,8 +6,11 @@ use super::large::gibibytes;
 use super::random::Random;
 use super::world::{GIB, Limits, Node, Work, World};
 
+/// The name of a run, and what makes it.
+type Named = (&'static str, fn() -> World);
+
 /// All of them, by name.
-pub const ALL: &[(&str, fn() -> World)] = &[
+pub const ALL: &[Named] = &[
     ("equal tasks", equal),
     ("tasks of all lengths", all_lengths),
     ("threads that use their cores", threads),

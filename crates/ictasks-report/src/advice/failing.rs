@@ -1,5 +1,7 @@
 //! Rules about failures.
 
+use ictasks_core::attempt::Outcome;
+
 use super::Case;
 use crate::definitions::distribution;
 use crate::findings::{Advice, FailureGroup};
@@ -137,6 +139,9 @@ pub(super) fn out_of_memory(case: &Case<'_>) -> Option<Advice> {
     })
 }
 
+/// Share of its time below which an attempt did not compute: it hung.
+const HUNG: f64 = 0.02;
+
 /// Tasks that their time limit ended, while most did not need so long.
 pub(super) fn time_limit(case: &Case<'_>) -> Option<Advice> {
     let groups = || case.findings.failures.groups.iter().filter(|group| group.outcome == "timed_out");
@@ -147,19 +152,41 @@ pub(super) fn time_limit(case: &Case<'_>) -> Option<Advice> {
     // All of them ran up to the limit.
     let limit_s = groups().filter_map(|group| group.example.wall_s).reduce(f64::max)?;
     let core_s: f64 = groups().map(|group| group.core_s).sum();
+    let evidence = format!(
+        "{} of {} were ended after {}; the median task takes {}",
+        count(attempts),
+        counted(case.findings.attempt_count, "attempt"),
+        duration(limit_s),
+        duration(distribution::at(&case.findings.durations, 0.5).unwrap_or(limit_s))
+    );
+    let hung = most_hung(case);
+    let (rule, title, setting) = if hung {
+        let example = groups().next().map(|group| one_line(&group.example.task_id))?;
+        let title = "Find out what tasks wait for: most that the time limit ended computed nothing";
+        (
+            "hanging",
+            title,
+            format!("ictasks report --task {example} (what it printed last, and how to repeat it)"),
+        )
+    } else {
+        let title = "Give tasks more time: the limit ended some that were at work";
+        ("time_limit", title, format!("timeout: {:.0} (twice as long)", 2.0 * limit_s))
+    };
     Some(Advice {
-        rule: "time_limit".to_owned(),
-        title: "Give tasks more time: the limit ended some that were at work".to_owned(),
-        evidence: format!(
-            "{} of {} were ended after {}; the median task takes {}",
-            count(attempts),
-            counted(case.findings.attempt_count, "attempt"),
-            duration(limit_s),
-            duration(distribution::at(&case.findings.durations, 0.5).unwrap_or(limit_s))
-        ),
-        setting: Some(format!("timeout: {:.0} (twice as long)", 2.0 * limit_s)),
+        rule: rule.to_owned(),
+        title: title.to_owned(),
+        evidence: evidence + if hung { "; most of them used no CPU" } else { "" },
+        setting: Some(setting),
         saves_core_s: core_s,
     })
+}
+
+/// Whether at least half of the attempts that the time limit ended hung.
+fn most_hung(case: &Case<'_>) -> bool {
+    let attempts = &case.analysis.loaded.attempts;
+    let ended = || (0..attempts.len()).filter(|row| attempts.outcome[*row] == Outcome::TimedOut);
+    let hung = ended().filter(|row| attempts.cpu_s[*row] < HUNG * attempts.wall_s[*row]).count();
+    2 * hung >= ended().count()
 }
 
 /// Retries after which tasks failed again.
@@ -208,8 +235,9 @@ fn of_group(case: &Case<'_>, group: &FailureGroup) -> Advice {
     let share = percent(part(group.attempt_count, case.findings.attempt_count));
     let unknown = || {
         format!(
-            "Find out why {} fail so: run one by hand (ictasks report --task ID)",
-            counted(group.task_count, "task")
+            "Find out why {} fail so: run one by hand (ictasks report --task {})",
+            counted(group.task_count, "task"),
+            one_line(&group.example.task_id)
         )
     };
     Advice {

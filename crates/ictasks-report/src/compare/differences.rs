@@ -16,9 +16,12 @@ const NAMED_HOSTS: usize = 4;
 /// Names and values of one topic.
 type Facts = BTreeMap<String, String>;
 
+/// The names and values of a topic in a run.
+type Reader = fn(&Manifest) -> Facts;
+
 /// What differs, topic by topic.
 pub(super) fn between(a: &Manifest, b: &Manifest) -> Vec<Difference> {
-    let topics: [(Topic, fn(&Manifest) -> Facts); 6] = [
+    let topics: [(Topic, Reader); 6] = [
         (Topic::Version, version),
         (Topic::Software, software),
         (Topic::Module, modules),

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::error::ReportError;
 use crate::moment::Moment;
+use crate::run_document;
 use crate::source::Source;
 
 /// What run.json tells.
@@ -17,7 +18,7 @@ pub(super) struct Manifest(Value);
 /// # Errors
 /// If it cannot be read, or a newer program wrote it.
 pub(super) fn read(source: &Source, lacks: &mut Vec<String>) -> Result<Manifest, ReportError> {
-    Ok(Manifest(crate::load::manifest::document(source, lacks)?.unwrap_or_default()))
+    Ok(Manifest(run_document::read(source, lacks)?.unwrap_or_default()))
 }
 
 impl Manifest {

@@ -194,8 +194,8 @@ fn description(row: &Row<'_>) -> String {
     if !facts.is_empty() {
         text.push_str(&format!("\n{}", facts.join(" ")));
     }
-    let tails = ["stderr_tail", "stdout_tail"].into_iter().filter_map(|column| row.text(column));
-    if let Some(tail) = tails.filter(|tail| !tail.trim().is_empty()).next() {
+    let mut tails = ["stderr_tail", "stdout_tail"].into_iter().filter_map(|column| row.text(column));
+    if let Some(tail) = tails.find(|tail| !tail.trim().is_empty()) {
         text.push_str("\n\n");
         text.push_str(tail);
     }

@@ -117,8 +117,10 @@ impl Draft {
         self.counts =
             stand_out::count(analysis.sources, &loaded.attempts, &loaded.first_rows, &group_of, groups)?;
         let all = i64::try_from(loaded.attempts.len()).unwrap_or(i64::MAX);
+        let looked_at = self.counts.iter().map(|column| column.values.len()).sum();
         for (index, group) in self.findings.groups.iter_mut().enumerate() {
-            let mut found: Vec<_> = self.counts.iter().flat_map(|column| column.of(index, all)).collect();
+            let mut found: Vec<_> =
+                self.counts.iter().flat_map(|column| column.of(index, all, looked_at)).collect();
             found.sort_by(|one, other| {
                 let lift = |value: &crate::findings::OverRepresented| {
                     value.fraction_of_group - value.fraction_of_all

@@ -1,8 +1,10 @@
 //! Parameter values and hosts that failed attempts have more often than others.
 //!
 //! A value stands out in a group if at least half of the group has it, its share there is at least twice
-//! that among all attempts, and chance is no explanation: the share deviates by five standard errors of a
-//! sample of the group's size drawn from all attempts, or the group has all of the value's attempts.
+//! that among all attempts, and chance is no explanation: a sample of the group's size, drawn from all
+//! attempts, would have so many of any value with a probability of at most [`CHANCE`]. The probability is
+//! bounded as in Hoeffding, Probability inequalities for sums of bounded random variables, J. Am. Stat. Assoc.
+//! 58 (1963), theorem 1, times the number of values that were looked at (Bonferroni).
 
 use polars::prelude::*;
 
@@ -17,6 +19,8 @@ use crate::source::{Source, Table};
 const COLUMNS: usize = 50;
 /// Values of a column; one with more of them names tasks rather than kinds of tasks.
 const VALUES: usize = 2000;
+/// Probability below which a deviation is not taken for chance.
+const CHANCE: f64 = 0.01;
 /// Attempts of a group below which nothing is said.
 const SMALLEST: i64 = 5;
 
@@ -65,9 +69,9 @@ impl ColumnCounts {
         }
     }
 
-    /// Values that stand out in a group.
+    /// Values that stand out in a group, `looked_at` values being looked at in all columns.
     #[allow(clippy::cast_precision_loss)]
-    pub(crate) fn of(&self, group: usize, all: i64) -> Vec<OverRepresented> {
+    pub(crate) fn of(&self, group: usize, all: i64, looked_at: usize) -> Vec<OverRepresented> {
         let Some(counts) = self.of_group.get(group) else { return Vec::new() };
         let in_group: i64 = counts.iter().sum();
         if in_group < SMALLEST || all == 0 {
@@ -78,8 +82,8 @@ impl ColumnCounts {
             let of_count = self.of_all[value];
             let fraction_of_group = *count as f64 / in_group as f64;
             let fraction_of_all = of_count as f64 / all as f64;
-            let error = (fraction_of_all * (1.0 - fraction_of_all) / in_group as f64).sqrt();
-            let is_beyond_chance = fraction_of_group - fraction_of_all > 5.0 * error || *count == of_count;
+            let chance = looked_at as f64 * tail(fraction_of_group, fraction_of_all, in_group as f64);
+            let is_beyond_chance = chance < CHANCE;
             if fraction_of_group >= 0.5 && fraction_of_group >= 2.0 * fraction_of_all && is_beyond_chance {
                 found.push(OverRepresented {
                     column: self.column.clone(),
@@ -93,6 +97,16 @@ impl ColumnCounts {
         }
         found
     }
+}
+
+/// Bound of the probability that among `count` draws at least the part `seen` has what the part `expected` of
+/// all has; 1 where no more is seen than expected.
+fn tail(seen: f64, expected: f64, count: f64) -> f64 {
+    if seen <= expected {
+        return 1.0;
+    }
+    let term = |one: f64, other: f64| if one > 0.0 { one * (one / other).ln() } else { 0.0 };
+    (-count * (term(seen, expected) + term(1.0 - seen, 1.0 - expected))).exp()
 }
 
 /// Counts hosts and the values of all parameters.
@@ -209,5 +223,19 @@ impl Param {
         }
         self.counts.values.push(value);
         Some(self.counts.values.len() - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bound_holds_and_is_exact_where_all_draws_agree() {
+        assert!((tail(1.0, 1.0 / 3.0, 10.0) - 3.0_f64.powi(-10)).abs() < 1e-12);
+        // At least 8 heads in 10 throws: 56 of 1024.
+        let bound = tail(0.8, 0.5, 10.0);
+        assert!((56.0 / 1024.0..0.15).contains(&bound), "{bound}");
+        assert!((tail(0.5, 0.5, 10.0) - 1.0).abs() < 1e-12);
     }
 }

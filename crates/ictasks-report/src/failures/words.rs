@@ -1,9 +1,7 @@
-//! Codes and signals in words, and what to do about failures whose reason is known.
-//!
-//! Exit codes: 126 and 127 as POSIX shells use them, 124 as GNU `timeout`, 255 as `ssh` or a code out of
-//! range, 128 + n a shell's word for signal n.
+//! What ends of attempts mean, and what to do about failures whose reason is known.
 
 use super::keys::Key;
+use crate::codes::{exit_code_in_words, signal_in_words};
 
 /// What outcome, code and signal mean.
 pub(crate) fn meaning(key: &Key, cause: Option<&str>) -> String {
@@ -20,8 +18,8 @@ pub(crate) fn meaning(key: &Key, cause: Option<&str>) -> String {
         "timed_out" => "ended at its time limit".to_owned(),
         "out_of_memory" => "ran out of memory".to_owned(),
         _ => match (key.exit_code, key.signal) {
-            (_, Some(signal)) => format!("killed by {}", signal_in_words(signal)),
-            (Some(code), _) => exit_code_in_words(code),
+            (_, Some(signal)) => format!("killed by {}", signal_in_words(signal.into())),
+            (Some(code), _) => exit_code_in_words(code.into()),
             (None, None) => key.outcome.replace('_', " "),
         },
     }
@@ -32,42 +30,6 @@ fn with_code(what: &str, key: &Key) -> String {
         Some(code) => format!("{what} (exit code {code})"),
         None => what.to_owned(),
     }
-}
-
-/// For instance `exit code 127: command not found`.
-pub(crate) fn exit_code_in_words(code: i32) -> String {
-    let words = match code {
-        124 => "GNU `timeout` ended it".to_owned(),
-        126 => "found, but not executable".to_owned(),
-        127 => "command not found".to_owned(),
-        129..=192 => format!("a shell's word for {}", signal_in_words(code - 128)),
-        255 => "`ssh` failed, or a code out of range".to_owned(),
-        _ => return format!("exit code {code}"),
-    };
-    format!("exit code {code}: {words}")
-}
-
-/// For instance `SIGSEGV (segmentation fault)`.
-pub(crate) fn signal_in_words(signal: i32) -> String {
-    let (name, words) = match signal {
-        1 => ("SIGHUP", "terminal closed"),
-        2 => ("SIGINT", "interrupted"),
-        3 => ("SIGQUIT", "quit"),
-        4 => ("SIGILL", "illegal instruction"),
-        6 => ("SIGABRT", "aborted"),
-        7 => ("SIGBUS", "bus error"),
-        8 => ("SIGFPE", "arithmetic error"),
-        9 => ("SIGKILL", "killed"),
-        11 => ("SIGSEGV", "segmentation fault"),
-        13 => ("SIGPIPE", "nobody read its output"),
-        14 => ("SIGALRM", "its own alarm"),
-        15 => ("SIGTERM", "asked to end"),
-        24 => ("SIGXCPU", "CPU time limit"),
-        25 => ("SIGXFSZ", "file size limit"),
-        31 => ("SIGSYS", "forbidden system call"),
-        _ => return format!("signal {signal}"),
-    };
-    format!("{name} ({words})")
 }
 
 /// Words of programs whose allocation failed.
@@ -153,16 +115,11 @@ mod tests {
     }
 
     #[test]
-    fn codes_are_said_in_words() {
+    fn ends_are_said_in_words() {
         let said = |outcome, code, signal| meaning(&key(outcome, code, signal), None);
         assert_eq!(said("failed", Some(3), None), "exit code 3");
         assert_eq!(said("failed", Some(127), None), "exit code 127: command not found");
-        assert_eq!(
-            said("failed", Some(139), None),
-            "exit code 139: a shell's word for SIGSEGV (segmentation fault)"
-        );
         assert_eq!(said("signaled", None, Some(11)), "killed by SIGSEGV (segmentation fault)");
-        assert_eq!(said("signaled", None, Some(40)), "killed by signal 40");
         assert_eq!(said("timed_out", None, Some(15)), "ended at its time limit");
         assert_eq!(
             meaning(&key("failed", Some(0), None), Some("missing_output")),

@@ -44,7 +44,7 @@ impl Selection {
                 tasks.extend(batches::integers(batch, "task_index", -1)?);
                 Ok(())
             })
-            .map_err(|error| not_understood(expression, &error))?;
+            .map_err(|error| filter_not_understood(expression, &error))?;
             of_run.push(tasks);
         }
         Ok(Self { of_run })
@@ -68,9 +68,10 @@ pub(crate) fn filtered(source: &Source, expression: &str) -> Result<LazyFrame, R
             .map(|column| (strsim::jaro_winkler(unknown, column), column))
             .filter(|(likeness, _)| *likeness > 0.75)
             .max_by(|one, other| one.0.total_cmp(&other.0));
-        let hint = nearest.map(|(_, column)| format!("did you mean `{column}`? ")).unwrap_or_default();
-        let text = "text stands in single quotes, for instance \"outcome != 'succeeded' and host = 'c17'\"";
-        return Err(refused(format!("there is no column `{unknown}`; {hint}{text}")));
+        let hint = nearest.map(|(_, column)| format!("the column `{column}`, or ")).unwrap_or_default();
+        return Err(refused(format!(
+            "there is no column `{unknown}`: did you mean {hint}the text '{unknown}'?"
+        )));
     }
     let mut tasks = source.scan(Table::Tasks)?.with_columns([lit(source.name.clone()).alias(RUN)]);
     // Text comparisons work on text, whatever the column is stored as.
@@ -84,7 +85,8 @@ pub(crate) fn filtered(source: &Source, expression: &str) -> Result<LazyFrame, R
     Ok(tasks.filter(predicate))
 }
 
-fn not_understood(expression: &str, error: &ReportError) -> ReportError {
+/// What polars says of a filter that it cannot apply.
+pub(crate) fn filter_not_understood(expression: &str, error: &ReportError) -> ReportError {
     let message = match error {
         ReportError::Compute(error) => plain(error),
         other => other.to_string(),
@@ -92,7 +94,9 @@ fn not_understood(expression: &str, error: &ReportError) -> ReportError {
     ReportError::Filter { expression: expression.to_owned(), message }
 }
 
-/// The first line of what polars says.
+/// The first line of what polars says, and what would be right.
 fn plain(error: &PolarsError) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_owned()
+    let said = error.to_string();
+    let first = said.lines().next().unwrap_or_default();
+    format!("{first}; an example of a filter: outcome != 'succeeded' and host = 'c17'")
 }

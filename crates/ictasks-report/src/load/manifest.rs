@@ -1,17 +1,13 @@
 //! What run.json tells. Read tolerantly: what is missing or of another shape is left out.
 
-use std::fs;
-
 use serde_json::{Map, Value};
 
 use super::sessions::{Node, Session};
 use crate::error::ReportError;
 use crate::findings::{NodeFacts, RunFacts, RunLife, SessionFacts};
 use crate::moment::Moment;
+use crate::run_document::{self, integer, moment, text};
 use crate::source::Source;
-
-/// The format version that this program knows.
-pub(crate) const FORMAT_VERSION: u32 = 1;
 
 /// Nodes of a session that are listed.
 const NODES: usize = 1000;
@@ -32,7 +28,7 @@ pub(super) fn read(
         life: source.life,
         ..RunFacts::default()
     };
-    let Some(document) = document(source, lacks)? else { return Ok((facts, Vec::new())) };
+    let Some(document) = run_document::read(source, lacks)? else { return Ok((facts, Vec::new())) };
     facts.run_id = text(&document, "run_id");
     facts.job_id = text(&document, "job_id");
     facts.version = text(&document, "version");
@@ -49,42 +45,6 @@ pub(super) fn read(
         sessions.push(session);
     }
     Ok((facts, sessions))
-}
-
-/// The document; `None` where it is missing or damaged, and `lacks` says so.
-///
-/// # Errors
-/// If it cannot be read, or is of a newer format.
-pub(crate) fn document(source: &Source, lacks: &mut Vec<String>) -> Result<Option<Value>, ReportError> {
-    let path = source.run_dir.join(ictasks_core::layout::RUN_FILE);
-    let bytes = match fs::read(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            lacks.push(format!(
-                "`{}` is missing: plan, hosts and times of the starts are not known",
-                path.display()
-            ));
-            return Ok(None);
-        }
-        Err(source) => return Err(ReportError::File { path, source }),
-        Ok(bytes) => bytes,
-    };
-    let length = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    let document: Value = match serde_json::from_slice(&bytes[..length]) {
-        Ok(document) => document,
-        Err(error) => {
-            lacks.push(format!(
-                "`{}` is damaged ({error}): plan, hosts and times of the starts are not known",
-                path.display()
-            ));
-            return Ok(None);
-        }
-    };
-    let found = document.get("format_version").and_then(Value::as_u64).unwrap_or(0);
-    if found > u64::from(FORMAT_VERSION) {
-        let program = env!("CARGO_PKG_VERSION");
-        return Err(ReportError::Newer { path, found, known: FORMAT_VERSION, program });
-    }
-    Ok(Some(document))
 }
 
 fn life(state: &str) -> RunLife {
@@ -198,18 +158,6 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
 }
 
-fn text(value: &Value, key: &str) -> String {
-    value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
 fn strings(value: Option<&Value>) -> Vec<String> {
     value.and_then(Value::as_array).into_iter().flatten().map(plain).collect()
-}
-
-fn integer(value: &Value, key: &str) -> Option<i64> {
-    value.get(key).and_then(Value::as_i64)
-}
-
-fn moment(value: &Value, key: &str) -> Option<Moment> {
-    value.get(key).and_then(Value::as_str).and_then(Moment::parse)
 }

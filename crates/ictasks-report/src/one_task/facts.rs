@@ -3,9 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{AttemptFacts, Fact};
-use crate::ending;
 use crate::rows::{Cell, Row};
-use crate::units;
+use crate::{codes, ending, units};
 
 /// Columns that are the same for all attempts or have a place of their own.
 const ELSEWHERE: [&str; 9] = [
@@ -152,7 +151,7 @@ fn words(column: &str, cell: &Cell<'_>) -> String {
         (_, Some(seconds)) if column.ends_with("_s") => units::duration(seconds),
         (_, Some(fraction)) if column.ends_with("_fraction") => units::percent(fraction),
         (_, Some(joules)) if column.ends_with("_j") => format!("{} J", units::significant(joules)),
-        (Cell::Integer(number), _) if column == "signal" => match ending::signal_name(*number) {
+        (Cell::Integer(number), _) if column == "signal" => match codes::signal_name(*number) {
             Some(name) => format!("{number}, {name}"),
             None => number.to_string(),
         },

@@ -5,7 +5,7 @@
 //! stands only around control and invisible characters), and it is one line whatever the task's text is:
 //! pasting it runs nothing before the Enter key.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ictasks_core::command::Launch;
 use ictasks_core::config::GpuBinding;
@@ -84,12 +84,7 @@ fn environment(
     variables.into_iter().collect()
 }
 
-fn line(
-    directory: &PathBuf,
-    environment: &[(String, String)],
-    cores_per_task: i64,
-    words: &[String],
-) -> String {
+fn line(directory: &Path, environment: &[(String, String)], cores_per_task: i64, words: &[String]) -> String {
     let place = quoted(&directory.to_string_lossy());
     let make = if directory.is_dir() { String::new() } else { format!("mkdir -p -- {place} && ") };
     let mut line = format!("{make}cd -- {place} && env");

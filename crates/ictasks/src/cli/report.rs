@@ -65,4 +65,6 @@ pub enum Format {
     Html,
     /// The ids of tasks, a line each
     Ids,
+    /// What the end of a run shows: why tasks failed, and the first advice
+    Summary,
 }
