@@ -123,6 +123,21 @@ def test_documents_are_what_their_schemas_say(kinds, hostile, tmp_path):
         of_report.validate(findings(one) | {"task_count": "one"})
 
 
+def test_several_runs_are_one_report(tmp_path):
+    for name, codes in {"one": [0, 3], "two": [3, 3, 0]}.items():
+        (tmp_path / name).mkdir()
+        run_farm(tmp_path / name, [{"launch_cmd": f"exit {code}"} for code in codes], expected=1)
+    (tmp_path / "no-run" / "run").mkdir(parents=True)
+    runs = tmp_path / "*" / "run"
+    found = findings(runs)
+    assert [run["run_dir"] for run in found["runs"]] == [str(tmp_path / name / "run") for name in ["one", "two"]]
+    assert (found["task_count"], found["failures"]["groups"][0]["attempt_count"]) == (5, 3)
+    assert {line["run"] for line in found["failed"]} == {run["run_dir"] for run in found["runs"]}
+    assert report(runs, "--filter", f"exit_code = 3 and run = '{tmp_path}/two/run'", "--format", "ids") == "0\n1\n"
+    done = subprocess.run(program("report", tmp_path / "none*"), capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "no run directory matches" in done.stderr) == (2, True)
+
+
 def test_a_run_that_is_alive_is_reported_as_such(tmp_path):
     farm = subprocess.Popen(
         command("--tasklist", "-", "--run-dir", tmp_path / "run", "--workers", "2"), stdin=subprocess.PIPE, text=True

@@ -32,6 +32,16 @@ pub fn shortened(text: &str, limit: usize) -> Cow<'_, str> {
     }
 }
 
+/// The first `head` characters and the last ones, `limit` in all, with `…` for what was cut between them.
+pub fn cut_inside(text: &str, head: usize, limit: usize) -> Cow<'_, str> {
+    let length = text.chars().count();
+    if length <= limit {
+        return Cow::Borrowed(text);
+    }
+    let tail = limit.saturating_sub(head + 1);
+    text.chars().take(head).chain(['…']).chain(text.chars().skip(length - tail)).collect()
+}
+
 /// Without ANSI escape sequences (CSI, OSC and other strings, two-character ones).
 pub fn without_escapes(text: &str) -> Cow<'_, str> {
     if !text.contains(['\u{1b}', '\u{9b}', '\u{9d}', '\u{90}']) {

@@ -229,6 +229,15 @@ pub(super) fn groups(case: &Case<'_>) -> Vec<Advice> {
     groups.into_iter().map(|group| of_group(case, group)).collect()
 }
 
+/// The parameter value or host that stands out most.
+fn in_common(group: &FailureGroup) -> String {
+    let Some(over) = group.over_represented.first() else { return String::new() };
+    let name = over.column.trim_start_matches("param_");
+    let all = over.fraction_of_group >= 1.0;
+    let share = if all { "all".to_owned() } else { percent(over.fraction_of_group) };
+    format!("; {share} of them have {} = {}", one_line(name), one_line(&over.value))
+}
+
 #[allow(clippy::cast_precision_loss)]
 fn of_group(case: &Case<'_>, group: &FailureGroup) -> Advice {
     let part = |count: i64, of: i64| count as f64 / of.max(1) as f64;
@@ -243,7 +252,12 @@ fn of_group(case: &Case<'_>, group: &FailureGroup) -> Advice {
     Advice {
         rule: "failures".to_owned(),
         title: group.remedy.clone().unwrap_or_else(unknown),
-        evidence: format!("{} ({share}) ended so: {}", counted(group.attempt_count, "attempt"), said(group)),
+        evidence: format!(
+            "{} ({share}) ended so: {}{}",
+            counted(group.attempt_count, "attempt"),
+            said(group),
+            in_common(group)
+        ),
         setting: Some(format!("after that: {}", group.rerun)),
         // Less than what the rules say that know the reason. What retries took is the business of another.
         saves_core_s: group.core_s * part(group.task_count, group.attempt_count),

@@ -57,14 +57,7 @@ pub fn folded(text: &str) -> Markup {
 
 /// A name that has to fit a narrow column, cut in its middle: names of hosts differ at both ends.
 pub fn narrow(name: &str, limit: usize) -> String {
-    let name = line(name);
-    let length = name.chars().count();
-    if length <= limit {
-        return name;
-    }
-    let head = limit / 2;
-    let tail = limit - head - 1;
-    name.chars().take(head).chain(['…']).chain(name.chars().skip(length - tail)).collect()
+    harmless::cut_inside(&line(name), limit / 2, limit).into_owned()
 }
 
 /// What the user calls the run, or the runs.

@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets::NOTHING};
 
 use super::Page;
 use crate::findings::{Distribution, Findings};
-use crate::harmless::{one_line, shortened};
+use crate::harmless::{cut_inside, one_line, shortened};
 use crate::units::{bytes, core_time, count, duration, percent};
 
 const LEFT: CellAlignment = CellAlignment::Left;
@@ -36,7 +36,12 @@ impl Page {
             let mut table = empty(header, aligned);
             for row in rows {
                 let cells = row.iter().enumerate().map(|(column, cell)| {
-                    if column == elastic { shortened(cell, limit).into_owned() } else { cell.clone() }
+                    // Commands of one program differ at their end.
+                    if column == elastic {
+                        cut_inside(cell, limit / 3, limit).into_owned()
+                    } else {
+                        cell.clone()
+                    }
                 });
                 table.add_row(cells.collect::<Vec<_>>());
             }
