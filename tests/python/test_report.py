@@ -163,6 +163,9 @@ def test_a_run_that_is_alive_is_reported_as_such(tmp_path):
         farm.wait(timeout=60)
         killed = wait_for("the death to be seen", lambda: report(tmp_path / "run") if is_killed(tmp_path) else None)
         assert "killed" in killed
+        # run.json did not name it yet: what the events tell counts.
+        (session,) = findings(tmp_path / "run")["runs"][0]["sessions"]
+        assert (len(session["hosts"]), session["core_count"]) == (1, 2)
     finally:
         (tmp_path / "end").touch()
         farm.stdin.close()

@@ -33,6 +33,7 @@ pub(super) fn verdict(findings: &Findings) -> Verdict {
     }
     let state = match life {
         RunLife::Alive => format!("; still at work, {} running", count(findings.running_count)),
+        RunLife::Killed if findings.running_count == 0 => "; the run was killed".to_owned(),
         RunLife::Killed => {
             format!("; the run was killed while {} ran", counted(findings.running_count, "task"))
         }

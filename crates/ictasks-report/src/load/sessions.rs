@@ -3,9 +3,9 @@
 use polars::prelude::*;
 
 use super::attempts::Attempts;
-use super::batches;
+use super::{batches, column_names, column_or_null};
 use crate::error::ReportError;
-use crate::findings::{RunFacts, RunLife, SessionFacts};
+use crate::findings::{NodeFacts, RunFacts, RunLife, SessionFacts};
 use crate::moment::Moment;
 use crate::source::{Source, Table};
 
@@ -87,6 +87,16 @@ impl Session {
 }
 
 impl Node {
+    fn facts(&self) -> NodeFacts {
+        NodeFacts {
+            host: self.host.clone(),
+            core_count: self.core_count,
+            gpu_count: self.gpu_count,
+            memory_total_bytes: self.memory_total_bytes,
+            cpu_model: None,
+        }
+    }
+
     #[allow(clippy::cast_precision_loss)]
     fn available_core_s(&self) -> f64 {
         self.core_count as f64 * seconds((self.left_at - self.joined_at).max(0))
@@ -124,8 +134,57 @@ pub(super) fn complete(
             extend(last, Moment::now().0);
         }
     }
+    // A run that was killed at once has told its nodes to events only.
+    if sessions.iter().any(|session| session.nodes.is_empty()) {
+        join_nodes(source, sessions)?;
+    }
     if several {
         lose_nodes(source, sessions)?;
+    }
+    Ok(())
+}
+
+/// Adds the nodes of sessions of which run.json names none.
+fn join_nodes(source: &Source, sessions: &mut [Session]) -> Result<(), ReportError> {
+    let known = column_names(source, Table::Events)?;
+    let number = |name: &str| column_or_null(&known, name, DataType::Int64).cast(DataType::Int64);
+    let joined = source
+        .scan(Table::Events)?
+        .filter(col("kind").eq(lit("node_joined")))
+        .select([
+            col("session"),
+            col("host").cast(DataType::String),
+            col("at").cast(DataType::Int64),
+            number("core_count"),
+            number("gpu_count"),
+            number("memory_total_bytes"),
+        ])
+        .collect()?;
+    let numbers = batches::integers(&joined, "session", -1)?;
+    let hosts = batches::texts(&joined, "host")?;
+    let times = batches::integers(&joined, "at", 0)?;
+    let cores = batches::integers(&joined, "core_count", 0)?;
+    let gpus = batches::integers(&joined, "gpu_count", 0)?;
+    let memory = batches::integers(&joined, "memory_total_bytes", 0)?;
+    let without: Vec<i32> =
+        sessions.iter().filter(|session| session.nodes.is_empty()).map(|session| session.number).collect();
+    for row in 0..joined.height() {
+        let of_number = |session: &&mut Session| {
+            i64::from(session.number) == numbers[row] && without.contains(&session.number)
+        };
+        let Some(session) = sessions.iter_mut().find(of_number) else { continue };
+        let host = hosts.get(row).unwrap_or_default().to_owned();
+        if session.nodes.iter().any(|node| node.host == host) {
+            continue;
+        }
+        session.nodes.push(Node {
+            host,
+            core_count: cores[row],
+            gpu_count: gpus[row],
+            memory_total_bytes: Some(memory[row]).filter(|bytes| *bytes > 0),
+            joined_at: times[row].clamp(session.began_at, session.ended_at),
+            left_at: session.ended_at,
+        });
     }
     Ok(())
 }
@@ -190,12 +249,19 @@ pub(super) fn arrange(sessions: &mut [Session], runs: &mut [RunFacts], attempts:
         let known = facts.sessions.iter_mut().find(|facts| facts.session == session.number);
         let ended_at = Moment(session.ended_at);
         match known {
-            Some(known) => known.ended_at = ended_at,
+            Some(known) => {
+                known.ended_at = ended_at;
+                if known.hosts.is_empty() {
+                    known.core_count = session.core_count();
+                    known.hosts = session.nodes.iter().map(Node::facts).collect();
+                }
+            }
             None => facts.sessions.push(SessionFacts {
                 session: session.number,
                 began_at: Moment(session.began_at),
                 ended_at,
                 core_count: session.core_count(),
+                hosts: session.nodes.iter().map(Node::facts).collect(),
                 ..SessionFacts::default()
             }),
         }
