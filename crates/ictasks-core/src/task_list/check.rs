@@ -27,6 +27,8 @@ pub struct ListSummary {
     pub task_count: u64,
     /// The first tasks, for `--dry-run`.
     pub first: Vec<Task>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
 }
 
 /// Reads a regular file through, in bounded memory, and checks every line and that no id comes
@@ -45,7 +47,7 @@ fn validate_with(
     run_length: usize,
 ) -> Result<ListSummary, InputErrors> {
     let unreadable = |source| InputError::Unreadable { path: path.to_owned(), source };
-    let mut summary = ListSummary { task_count: 0, first: Vec::new() };
+    let mut summary = ListSummary { task_count: 0, first: Vec::new(), warnings: Vec::new() };
     let mut errors = Vec::new();
     // Lines have their positions as ids, which cannot be equal.
     let has_ids = format == TaskListFormat::JsonLines;
