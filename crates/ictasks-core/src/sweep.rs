@@ -27,4 +27,6 @@ pub use random::{Distribution, Random};
 pub use range::{Number, Range, Scale};
 pub use value::ParamValue;
 
+pub use crate::config::scalar::check_parameter_name;
+
 pub(crate) use expanded::Expanded;

@@ -328,7 +328,10 @@ const PARAMETER_NAMES: KeyRule =
     KeyRule { ignores_case: true, repeated: repeated_key, check: check_parameter_name };
 
 /// Checks the name of a parameter: it becomes part of the name of a column and of a variable.
-pub(crate) fn check_parameter_name(name: &str) -> Result<(), String> {
+///
+/// # Errors
+/// What is wrong with it, and what would be right.
+pub fn check_parameter_name(name: &str) -> Result<(), String> {
     let mut bytes = name.bytes();
     let good = bytes.next().is_some_and(|first| first.is_ascii_alphabetic())
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');

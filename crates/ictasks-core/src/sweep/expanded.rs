@@ -12,7 +12,7 @@ use super::template::{CommandTemplate, Suspect};
 use super::value::ParamValue;
 use crate::config::scalar::check_command;
 use crate::error::{Fault, InputError, Place};
-use crate::task::{Task, command_hash};
+use crate::task::{Task, command_hash, parameter_variable};
 use crate::task_list::TaskSource;
 
 /// Tasks that are handed out at once.
@@ -206,15 +206,19 @@ impl Current {
             InputError::At { place: self.place.clone(), fault }
         })?;
         let mut params = self.params.clone();
+        let mut environment = self.typed.environment.clone();
         for (name, value) in names.iter().zip(values) {
             params.insert(name.clone(), value.json().clone());
+            if value.is_written_otherwise() {
+                environment.entry(parameter_variable(name)).or_insert_with(|| value.as_text().to_owned());
+            }
         }
         Ok(Task {
             index,
             id,
             command_hash: command_hash(known_by.as_deref().unwrap_or(&command)),
             command,
-            environment: self.typed.environment.clone(),
+            environment,
             params_json: Some(Value::Object(params).to_string()),
             retries: self.typed.retries,
             timeout_s: self.typed.timeout_s,

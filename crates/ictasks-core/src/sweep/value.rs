@@ -74,6 +74,11 @@ impl ParamValue {
         &self.json
     }
 
+    /// Whether it is a number whose characters are not those that JSON has for it.
+    pub(super) fn is_written_otherwise(&self) -> bool {
+        self.json.is_number() && self.json.to_string() != self.text
+    }
+
     /// As commands and variables have it, not quoted.
     pub fn as_text(&self) -> &str {
         &self.text

@@ -28,6 +28,7 @@ enum Tasks {
 }
 
 /// The tasks of a configuration, and how many of them were handed out.
+#[derive(Default)]
 struct Configured {
     items: Arc<Vec<TaskItem>>,
     handed_out: usize,
@@ -36,6 +37,13 @@ struct Configured {
     is_for_sweep: bool,
     /// Where `launch_cmd:` stands, if it is that alone.
     place: Option<Place>,
+}
+
+impl Default for TaskSource {
+    /// Without a task.
+    fn default() -> Self {
+        Self { tasks: Tasks::Configured(Configured::default()), is_stream: false, task_count: Some(0) }
+    }
 }
 
 impl TaskSource {
