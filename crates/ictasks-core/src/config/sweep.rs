@@ -1,10 +1,16 @@
 //! `sweep:`, as typed.
 //!
-//! - `parts`: how each kind of points is read;
+//! - `axes`, `list`, `random`: how each kind of points is read, so that an error is noticed where it stands;
+//! - `values`: what stands in them;
 //! - `schema`: its JSON schema.
 
-mod parts;
+mod axes;
+mod list;
+mod random;
 mod schema;
+#[cfg(test)]
+mod tests;
+mod values;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -80,13 +86,13 @@ impl<'de> Visitor<'de> for SweepVisitor {
         while let Some(key) = map.next_key::<String>()? {
             parts.push(match key.as_str() {
                 "grid" => {
-                    SweepPart::Grid(map.next_value_seed(parts::Axes { seen: &mut seen, is_zip: false })?)
+                    SweepPart::Grid(map.next_value_seed(axes::Axes { seen: &mut seen, is_zip: false })?)
                 }
-                "zip" => SweepPart::Zip(map.next_value_seed(parts::Axes { seen: &mut seen, is_zip: true })?),
-                "list" => map.next_value_seed(parts::List(&mut seen))?,
-                "glob" => SweepPart::Glob(map.next_value_seed(parts::Glob(&mut seen))?),
-                "file" => SweepPart::File(map.next_value_seed(parts::File)?),
-                _ => SweepPart::Random(map.next_value_seed(parts::RandomMap(&mut seen))?),
+                "zip" => SweepPart::Zip(map.next_value_seed(axes::Axes { seen: &mut seen, is_zip: true })?),
+                "list" => map.next_value_seed(list::List(&mut seen))?,
+                "glob" => SweepPart::Glob(map.next_value_seed(list::Glob(&mut seen))?),
+                "file" => SweepPart::File(map.next_value_seed(list::File)?),
+                _ => SweepPart::Random(map.next_value_seed(random::RandomMap(&mut seen))?),
             });
         }
         if parts.is_empty() {

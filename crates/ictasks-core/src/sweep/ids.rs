@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn from_values() {
         let rule = IdRule::Values { before: String::new(), behind: String::new() };
-        let id = |name| rule.id(&names(), &[true, true], &values(0.1, name));
+        let id = |name: &str| rule.id(&names(), &[true, true], &values(0.1, name));
         assert_eq!(id("a"), "x=0.1,name=a");
         assert_eq!(id("a b/ä"), "x=0.1,name=a_b__");
         let long = id(&"y".repeat(200));

@@ -121,6 +121,11 @@ impl TaskSource {
         Ok(Self { tasks: Tasks::Listed(Box::new(reader)), is_stream, task_count: None })
     }
 
+    #[cfg(test)]
+    pub(crate) fn from_reader(reader: TaskReader) -> Self {
+        Self { tasks: Tasks::Listed(Box::new(reader)), is_stream: true, task_count: None }
+    }
+
     /// Whether a task list can be read only once: standard input (`-`), a FIFO, a device.
     pub fn is_stream_at(path: &Path) -> bool {
         path == Path::new("-") || std::fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir())

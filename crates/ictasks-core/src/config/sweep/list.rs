@@ -1,0 +1,130 @@
+//! `list:`, `glob:` and `file:`.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use super::SweepPart;
+use super::values::{NAMES, TypedValue};
+use crate::config::keys::{FreeKey, KeyRule, repeated_key};
+use crate::config::scalar;
+use crate::sweep::ParamValue;
+
+/// Points one by one: `list:`.
+pub(super) struct List<'a>(pub(super) &'a mut HashSet<String>);
+
+impl<'de> DeserializeSeed<'de> for List<'_> {
+    type Value = SweepPart;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<SweepPart, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for List<'_> {
+    type Value = SweepPart;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a list of points, such as `[{x: 1, y: 2}]`")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<SweepPart, A::Error> {
+        let Some(first) = sequence.next_element_seed(Point { seen: Some(self.0), names: &[] })? else {
+            return Err(A::Error::custom("the list is empty; give at least one point"));
+        };
+        let names: Vec<String> = first.iter().map(|(name, _)| name.clone()).collect();
+        let mut rows = vec![first.into_iter().map(|(_, value)| value).collect()];
+        while let Some(mut point) = sequence.next_element_seed(Point { seen: None, names: &names })? {
+            point.sort_by_key(|(name, _)| names.iter().position(|other| other == name));
+            rows.push(point.into_iter().map(|(_, value)| value).collect());
+        }
+        Ok(SweepPart::List { names, rows })
+    }
+}
+
+/// One point: the first says which parameters there are, which then are those of all others.
+struct Point<'a> {
+    seen: Option<&'a mut HashSet<String>>,
+    names: &'a [String],
+}
+
+impl<'de> DeserializeSeed<'de> for Point<'_> {
+    type Value = Vec<(String, ParamValue)>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Point<'_> {
+    type Value = Vec<(String, ParamValue)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a point, such as `{x: 1, y: 2}`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut own = HashSet::new();
+        let is_first = self.seen.is_some();
+        let rule = if is_first { NAMES } else { KeyRule { repeated: repeated_key, ..NAMES } };
+        let seen = self.seen.unwrap_or(&mut own);
+        let mut point = Vec::with_capacity(self.names.len());
+        while let Some(name) = map.next_key_seed(FreeKey(rule, seen))? {
+            let TypedValue(value) = map.next_value()?;
+            point.push((name, value));
+        }
+        let has = |name: &String| point.iter().any(|(other, _)| other == name);
+        if point.is_empty() {
+            return Err(A::Error::custom("the point is empty; give for instance `{x: 1}`"));
+        }
+        if is_first {
+            return Ok(point);
+        }
+        let one = |name: &String, does| {
+            format!(
+                "this point {does} `{name}`, unlike the first; all points of a list have the same parameters (a value may be `null`)"
+            )
+        };
+        if let Some(missing) = self.names.iter().find(|name| !has(name)) {
+            return Err(A::Error::custom(one(missing, "has no")));
+        }
+        match point.iter().find(|(name, _)| !self.names.contains(name)) {
+            Some((name, _)) => Err(A::Error::custom(one(name, "has"))),
+            None => Ok(point),
+        }
+    }
+}
+
+/// Patterns: `glob:`.
+pub(super) struct Glob<'a>(pub(super) &'a mut HashSet<String>);
+
+impl<'de> DeserializeSeed<'de> for Glob<'_> {
+    type Value = Vec<String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<String>, D::Error> {
+        let patterns = scalar::paths(deserializer)?;
+        if patterns.is_empty() {
+            return Err(D::Error::custom(
+                "the list is empty; give at least one pattern, such as `chunks/*.fa`",
+            ));
+        }
+        for name in ["file", "stem"] {
+            if !self.0.insert(name.to_owned()) {
+                return Err(D::Error::custom((NAMES.repeated)(name)));
+            }
+        }
+        Ok(patterns)
+    }
+}
+
+/// The name of a table: `file:`.
+pub(super) struct File;
+
+impl<'de> DeserializeSeed<'de> for File {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        scalar::path(deserializer)
+    }
+}
