@@ -405,7 +405,8 @@ impl<'de> Visitor<'de> for NamesVisitor {
     }
 }
 
-struct WrittenText(String);
+/// A text just as it was written.
+pub(super) struct WrittenText(pub(super) String);
 
 impl<'de> Deserialize<'de> for WrittenText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

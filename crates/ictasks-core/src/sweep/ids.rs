@@ -136,7 +136,7 @@ mod tests {
         let own = IdRule::of_task("prep", &names()).unwrap();
         assert_eq!(own.id(&names(), &[true, true], &values(0.1, "a")), "prep,x=0.1,name=a");
         let line = IdRule::of_line("sim --x {x}").id(&names(), &[true, true], &values(0.1, "a"));
-        assert_eq!(line, "x=0.1,name=a@");
+        assert_eq!(line, "x=0.1,name=a@bcbedf0c");
     }
 
     #[test]

@@ -151,8 +151,14 @@ mod tests {
         let x = ("x", Distribution::Uniform(0.0, 1.0));
         let s = ("s", Distribution::LogUniform(1e-3, 1.0));
         let n = ("n", Distribution::Integer(1, 10));
-        assert_eq!(points(&random(2, 1, &[x, s, n.clone()])), [["", "", ""], ["", "", ""]]);
-        assert_eq!(points(&random(3, 1, &[n])).concat(), ["", "", ""]);
+        assert_eq!(
+            points(&random(2, 1, &[x, s, n.clone()])),
+            [
+                ["0.6403806561947877", "0.0043000818370453", "3"],
+                ["0.7767155895668294", "0.0023833907151507", "2"]
+            ]
+        );
+        assert_eq!(points(&random(3, 1, &[n])).concat(), ["5", "10", "2"]);
     }
 
     #[test]

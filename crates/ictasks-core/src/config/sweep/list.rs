@@ -103,18 +103,39 @@ impl<'de> DeserializeSeed<'de> for Glob<'_> {
     type Value = Vec<String>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<String>, D::Error> {
-        let patterns = scalar::paths(deserializer)?;
-        if patterns.is_empty() {
-            return Err(D::Error::custom(
-                "the list is empty; give at least one pattern, such as `chunks/*.fa`",
-            ));
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Glob<'_> {
+    type Value = Vec<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a pattern such as `chunks/*.fa`, or a list of them")
+    }
+
+    fn visit_str<E: Error>(self, pattern: &str) -> Result<Vec<String>, E> {
+        self.checked(vec![pattern.to_owned()])
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Vec<String>, A::Error> {
+        let mut patterns = Vec::new();
+        while let Some(scalar::WrittenText(pattern)) = sequence.next_element()? {
+            patterns.push(pattern);
         }
-        for name in ["file", "stem"] {
-            if !self.0.insert(name.to_owned()) {
-                return Err(D::Error::custom((NAMES.repeated)(name)));
-            }
+        self.checked(patterns)
+    }
+}
+
+impl Glob<'_> {
+    fn checked<E: Error>(self, patterns: Vec<String>) -> Result<Vec<String>, E> {
+        if patterns.is_empty() || patterns.iter().any(String::is_empty) {
+            return Err(E::custom("there is no pattern; give one, such as `chunks/*.fa`"));
         }
-        Ok(patterns)
+        match ["file", "stem"].into_iter().find(|name| !self.0.insert((*name).to_owned())) {
+            Some(name) => Err(E::custom((NAMES.repeated)(name))),
+            None => Ok(patterns),
+        }
     }
 }
 

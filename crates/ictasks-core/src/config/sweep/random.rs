@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use serde::Deserialize as DeriveDeserialize;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::values::{NAMES, TypedNumber, Whole, value_list};
@@ -96,9 +97,9 @@ struct TypedDistribution(Distribution);
 #[derive(DeriveDeserialize, Default)]
 #[serde(remote = "Self", deny_unknown_fields, default)]
 struct DistributionMap {
-    uniform: Option<(TypedNumber, TypedNumber)>,
-    log_uniform: Option<(TypedNumber, TypedNumber)>,
-    integer: Option<(TypedNumber, TypedNumber)>,
+    uniform: Option<Pair>,
+    log_uniform: Option<Pair>,
+    integer: Option<Pair>,
     choice: Option<Choice>,
 }
 
@@ -126,37 +127,78 @@ impl<'de> Visitor<'de> for ChoiceVisitor {
     }
 }
 
+/// Two numbers.
+struct Pair(Number, Number);
+
+impl<'de> Deserialize<'de> for Pair {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(PairVisitor)
+    }
+}
+
+struct PairVisitor;
+
+impl<'de> Visitor<'de> for PairVisitor {
+    type Value = Pair;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("two numbers, such as `[0, 1]`")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Pair, A::Error> {
+        let mut numbers = Vec::new();
+        while let Some(TypedNumber(number)) = sequence.next_element()? {
+            numbers.push(number);
+        }
+        match numbers[..] {
+            [from, to] => Ok(Pair(from, to)),
+            _ => Err(A::Error::custom("give two numbers, such as `[0, 1]`")),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for TypedDistribution {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let map = DistributionMap::deserialize(crate::config::keys::Keys(deserializer))?;
-        map.distribution().map(Self).map_err(D::Error::custom)
+        deserializer.deserialize_map(DistributionVisitor)
+    }
+}
+
+struct DistributionVisitor;
+
+impl<'de> Visitor<'de> for DistributionVisitor {
+    type Value = TypedDistribution;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("what to draw from, such as `{uniform: [0, 1]}`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<TypedDistribution, A::Error> {
+        let map: DistributionMap = Deserialize::deserialize(MapAccessDeserializer::new(map))?;
+        map.distribution().map(TypedDistribution).map_err(A::Error::custom)
     }
 }
 
 impl DistributionMap {
     fn distribution(self) -> Result<Distribution, String> {
         match (self.uniform, self.log_uniform, self.integer, self.choice) {
-            (Some((from, to)), None, None, None) => {
-                let (from, to) = (from.0.as_f64(), to.0.as_f64());
+            (Some(Pair(from, to)), None, None, None) => {
+                let (from, to) = (from.as_f64(), to.as_f64());
                 if from <= to && (to - from).is_finite() {
                     return Ok(Distribution::Uniform(from, to));
                 }
                 Err("`uniform` has the smaller number first, such as `[0, 1]`".to_owned())
             }
-            (None, Some((from, to)), None, None) => {
-                let (from, to) = (from.0.as_f64(), to.0.as_f64());
+            (None, Some(Pair(from, to)), None, None) => {
+                let (from, to) = (from.as_f64(), to.as_f64());
                 if 0.0 < from && from <= to {
                     return Ok(Distribution::LogUniform(from, to));
                 }
                 Err("`log_uniform` has two numbers above 0, the smaller first, such as `[1e-3, 1]`"
                     .to_owned())
             }
-            (
-                None,
-                None,
-                Some((TypedNumber(Number::Integer(from)), TypedNumber(Number::Integer(to)))),
-                None,
-            ) if from <= to => Ok(Distribution::Integer(from, to)),
+            (None, None, Some(Pair(Number::Integer(from), Number::Integer(to))), None) if from <= to => {
+                Ok(Distribution::Integer(from, to))
+            }
             (None, None, Some(_), None) => {
                 Err("`integer` has two whole numbers, the smaller first, such as `[1, 10]`".to_owned())
             }

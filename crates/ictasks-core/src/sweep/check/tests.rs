@@ -105,13 +105,13 @@ fn ids_that_come_twice_are_refused_with_what_would_be_right() {
         ),
         (
             "launch_cmd: a\nsweep: {grid: {x: [a b, a_b]}}",
-            "c.yaml:2:9: the id `x=a_b` comes of two points, x=a b and x=a_b; an id has only letters, digits and `. _ - = , \
+            "c.yaml:2:8: the id `x=a_b` comes of two points, x=a b and x=a_b; an id has only letters, digits and `. _ - = , \
              + @ :`, all else becomes `_`; give a template `id:` with a parameter that differs in these, such as `id: \
              \"{name}\"`",
         ),
         (
             "launch_cmd: a\nsweep: {grid: {x: [1, 1]}}",
-            "c.yaml:2:9: the id `x=1` comes of two points, x=1 and x=1; each point may come once; leave one out",
+            "c.yaml:2:8: the id `x=1` comes of two points, x=1 and x=1; each point may come once; leave one out",
         ),
         (
             "tasks: [{launch_cmd: 'a {x}'}, {launch_cmd: 'b {x}'}]\nid: 'x{x}'\nsweep: {grid: {x: [1]}}",
