@@ -35,3 +35,4 @@ mod sys;
 mod trouble;
 
 pub use error::AgentError;
+pub use sys::take_descriptor;

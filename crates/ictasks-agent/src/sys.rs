@@ -372,3 +372,16 @@ pub fn take_standard_stream(number: i32) -> io::Result<OwnedFd> {
         Ok(taken)
     }
 }
+
+/// Takes ownership of a descriptor that this process was started with; no child inherits it any more.
+///
+/// To be called once for a number, before this process opens anything of its own: what is open then under that number
+/// is nobody else's.
+pub fn take_descriptor(number: i32) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl fails on a number that is not open; by the condition above no other owner exists.
+    unsafe {
+        let flags = check(libc::fcntl(number, libc::F_GETFD))?;
+        check(libc::fcntl(number, libc::F_SETFD, flags | libc::FD_CLOEXEC))?;
+        Ok(OwnedFd::from_raw_fd(number))
+    }
+}

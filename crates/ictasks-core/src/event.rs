@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+pub mod json;
+
 use crate::attempt::{Attempt, Reason};
 use crate::column::{Column, ColumnType, Timestamp, names};
 use crate::protocol::{GpuInfo, NodeInfo};

@@ -75,36 +75,48 @@ pub fn analyse(sources: &[Source], options: &AnalysisOptions) -> Result<Findings
     let (read, shape) = both(
         || {
             let gathered = Gathered::read(sources, &loaded.attempts, &loaded.first_rows)?;
-            Ok::<_, ReportError>((gathered, Resources::read(sources, gpu_count, options.charts)?))
+            let resources = Resources::read(sources, gpu_count, options.charts)?;
+            Ok::<_, ReportError>((gathered, resources, Spread::of(&loaded, options.steps)))
         },
         || Shape::of(&loaded, options),
     );
-    let (gathered, resources) = read?;
-    let work = Work::of(&loaded.attempts);
-    let Shape { idle, groups, durations, peaks, concurrency } = shape;
+    let (gathered, resources, spread) = read?;
+    let Shape { idle, work, groups } = shape;
     let analysis = Analysis { sources, options, loaded, gathered, work, idle, resources };
-    analysis.findings(groups, durations, peaks, concurrency)
+    analysis.findings(groups, spread)
+}
+
+/// How figures of attempts are spread, over time and over values. With a distribution come the rows of its
+/// quantiles.
+struct Spread {
+    concurrency: Concurrency,
+    durations: (Distribution, Vec<u32>),
+    peaks: (Distribution, Vec<u32>),
+    wait_median_s: Option<f64>,
+}
+
+impl Spread {
+    fn of(loaded: &Loaded, steps: usize) -> Self {
+        let span_s = work::makespan_s(&loaded.sessions);
+        Self {
+            concurrency: over_time::concurrency(&loaded.attempts, &loaded.sessions, span_s, steps),
+            durations: durations(loaded),
+            peaks: resources::peaks(loaded),
+            wait_median_s: wait_median_s(loaded),
+        }
+    }
 }
 
 /// What follows from the figures of attempts alone.
 struct Shape {
     idle: Vec<Idle>,
+    work: Work,
     groups: Groups,
-    durations: (Distribution, Vec<u32>),
-    peaks: (Distribution, Vec<u32>),
-    concurrency: Concurrency,
 }
 
 impl Shape {
     fn of(loaded: &Loaded, options: &AnalysisOptions) -> Self {
-        let span_s = work::makespan_s(&loaded.sessions);
-        Self {
-            idle: idle(loaded),
-            groups: groups::groups(loaded, options),
-            durations: durations(loaded),
-            peaks: resources::peaks(loaded),
-            concurrency: over_time::concurrency(&loaded.attempts, &loaded.sessions, span_s, options.steps),
-        }
+        Self { idle: idle(loaded), work: Work::of(&loaded.attempts), groups: groups::groups(loaded, options) }
     }
 }
 
@@ -131,6 +143,17 @@ fn durations(loaded: &Loaded) -> (Distribution, Vec<u32>) {
     distribution(&mut values)
 }
 
+/// From when an attempt could have begun to when it did; the median.
+fn wait_median_s(loaded: &Loaded) -> Option<f64> {
+    let attempts = &loaded.attempts;
+    let mut waits: Vec<f64> = attempts
+        .that_ran()
+        .filter(|row| attempts.ready_at[*row] != NO_TIME)
+        .map(|row| crate::load::seconds((attempts.started_at[row] - attempts.ready_at[row]).max(0)))
+        .collect();
+    distribution::median(&mut waits)
+}
+
 fn idle(loaded: &Loaded) -> Vec<Idle> {
     let rows = rows_by_session(&loaded.attempts, loaded.sessions.len());
     let is_over = loaded.running == 0 && loaded.all_tasks.of(Outcome::Pending) == 0;
@@ -147,15 +170,14 @@ impl Analysis<'_> {
     fn findings(
         self,
         (mut groups, group_rows, group_count): Groups,
-        (mut durations, duration_rows): (Distribution, Vec<u32>),
-        mut peaks: (Distribution, Vec<u32>),
-        concurrency: Concurrency,
+        spread: Spread,
     ) -> Result<Findings, ReportError> {
+        let Spread { concurrency, durations: (mut durations, duration_rows), mut peaks, wait_median_s } =
+            spread;
         let top = self.options.top;
-        let mut slowest: Vec<usize> =
-            self.loaded.selected().filter(|row| self.loaded.attempts.ran(*row)).collect();
-        let walls = &self.loaded.attempts.wall_s;
-        keep_largest(&mut slowest, top, |row| walls[row]);
+        let attempts = &self.loaded.attempts;
+        let that_ran = self.loaded.selected().filter(|row| attempts.ran(*row));
+        let slowest = largest(that_ran, top, |row| attempts.wall_s[row]);
         let failed = self.failed_rows();
         let retried = self.retried_rows();
         let mut stragglers = stragglers::stragglers(&self.loaded.attempts);
@@ -164,7 +186,7 @@ impl Analysis<'_> {
         stragglers.truncate(top);
         let tail_rows = self.tail_rows();
         let (mut workers, bar_rows) = self.workers();
-        let mut failures = failures::findings::Draft::of(&self)?;
+        let mut failures = failures::findings::Draft::of(&self);
 
         let mut rows: Vec<usize> = [&slowest, &failed, &retried, &stragglers, &tail_rows, &bar_rows]
             .into_iter()
@@ -175,7 +197,10 @@ impl Analysis<'_> {
             group_rows.iter().flatten().chain(&duration_rows).chain(&peaks.1).map(|row| *row as usize),
         );
         rows.extend(failures.example_rows());
-        let lines = Lines::read(self.sources, &self.loaded, &rows)?;
+        let (counted, lines) =
+            both(|| failures.count_values(&self), || Lines::read(self.sources, &self.loaded, &rows));
+        counted?;
+        let lines = lines?;
         let line = |row: &usize| lines.line(&self.loaded, *row);
         let listed = |rows: &[usize]| -> Vec<TaskLine> { rows.iter().map(line).collect() };
         name_quantiles(&mut durations, &duration_rows, &lines);
@@ -188,7 +213,7 @@ impl Analysis<'_> {
         }
         failures.fill(&self, &lines);
 
-        let time = self.time(listed(&tail_rows));
+        let time = self.time(listed(&tail_rows), wait_median_s);
         let cores = self.cores(&time);
         let hosts = self.hosts();
         let mut findings = Findings {
@@ -233,27 +258,21 @@ impl Analysis<'_> {
     /// Last attempts that failed, the latest first.
     fn failed_rows(&self) -> Vec<usize> {
         let attempts = &self.loaded.attempts;
-        let mut rows: Vec<usize> = self
+        let failed = self
             .loaded
             .selected()
-            .filter(|row| attempts.is_last[*row] && self.gathered.group_of[*row] != NO_GROUP)
-            .collect();
+            .filter(|row| attempts.is_last[*row] && self.gathered.group_of[*row] != NO_GROUP);
         let when = |row: usize| if attempts.ran(row) { attempts.ended_at(row) } else { NO_TIME };
         #[allow(clippy::cast_precision_loss)]
-        keep_largest(&mut rows, self.options.top, |row| when(row) as f64);
-        rows
+        largest(failed, self.options.top, |row| when(row) as f64)
     }
 
     /// Last attempts of tasks that had several, those with most first.
     fn retried_rows(&self) -> Vec<usize> {
         let attempts = &self.loaded.attempts;
-        let mut rows: Vec<usize> = self
-            .loaded
-            .selected()
-            .filter(|row| attempts.is_last[*row] && attempts.attempt[*row] > 1)
-            .collect();
-        keep_largest(&mut rows, self.options.top, |row| f64::from(attempts.attempt[row]));
-        rows
+        let retried =
+            self.loaded.selected().filter(|row| attempts.is_last[*row] && attempts.attempt[*row] > 1);
+        largest(retried, self.options.top, |row| f64::from(attempts.attempt[row]))
     }
 
     fn retried_count(&self) -> i64 {
@@ -265,16 +284,14 @@ impl Analysis<'_> {
     fn tail_rows(&self) -> Vec<usize> {
         let attempts = &self.loaded.attempts;
         let has_tail = |row: &usize| self.idle[attempts.session[*row] as usize].tail_s.is_some();
-        let mut rows: Vec<usize> = attempts.that_ran().filter(has_tail).collect();
         let on_axis = |row: usize| {
             let session = &self.loaded.sessions[attempts.session[row] as usize];
             session.on_axis_s(attempts.ended_at(row))
         };
-        keep_largest(&mut rows, 5, on_axis);
-        rows
+        largest(attempts.that_ran().filter(has_tail), 5, on_axis)
     }
 
-    fn time(&self, tail_tasks: Vec<TaskLine>) -> TimeFindings {
+    fn time(&self, tail_tasks: Vec<TaskLine>, wait_median_s: Option<f64>) -> TimeFindings {
         let (attempts, sessions) = (&self.loaded.attempts, &self.loaded.sessions);
         let makespan_s = work::makespan_s(sessions);
         let has_run = self.work.longest_s > 0.0;
@@ -285,11 +302,6 @@ impl Analysis<'_> {
             bound(bounds::lower_bound_s(self.work.occupied_core_s, cores, self.work.longest_s));
         let has_tail = self.idle.iter().any(|idle| idle.tail_s.is_some());
         let mut gaps: Vec<f64> = self.idle.iter().flat_map(|idle| idle.gaps_s.iter().copied()).collect();
-        let mut waits: Vec<f64> = attempts
-            .that_ran()
-            .filter(|row| attempts.ready_at[*row] != NO_TIME)
-            .map(|row| crate::load::seconds((attempts.started_at[row] - attempts.ready_at[row]).max(0)))
-            .collect();
         // Of interest to a rule only where much stood idle.
         let tail_idle: f64 = self.idle.iter().map(|idle| idle.tail_idle_core_s).sum();
         let is_wanted = self.options.charts || tail_idle > 0.05 * work::available_core_s(sessions);
@@ -313,7 +325,7 @@ impl Analysis<'_> {
             dispatch_gap_median_s: distribution::median(&mut gaps),
             dispatch_gap_core_s: self.idle.iter().map(|idle| idle.gap_core_s).sum(),
             starved_core_s: self.idle.iter().map(|idle| idle.starved_core_s).sum(),
-            wait_median_s: distribution::median(&mut waits),
+            wait_median_s,
         }
     }
 
@@ -445,14 +457,28 @@ impl Analysis<'_> {
     }
 }
 
-/// Keeps the `count` rows with the largest values, the largest first; of equal ones the first rows.
-fn keep_largest(rows: &mut Vec<usize>, count: usize, value: impl Fn(usize) -> f64) {
-    let order = |one: &usize, other: &usize| value(*other).total_cmp(&value(*one)).then(one.cmp(other));
-    if rows.len() > count && count > 0 {
-        rows.select_nth_unstable_by(count - 1, order);
+/// The `count` rows with the largest values, the largest first; of equal ones the first rows.
+fn largest(rows: impl Iterator<Item = usize>, count: usize, value: impl Fn(usize) -> f64) -> Vec<usize> {
+    let order =
+        |one: &(f64, usize), other: &(f64, usize)| other.0.total_cmp(&one.0).then(one.1.cmp(&other.1));
+    let mut kept: Vec<(f64, usize)> = Vec::new();
+    // What is not larger than this has no chance: rows ascend.
+    let mut least = f64::NEG_INFINITY;
+    for row in rows.filter(|_| count > 0) {
+        let value = value(row);
+        if value <= least {
+            continue;
+        }
+        kept.push((value, row));
+        if kept.len() >= 2 * count + 64 {
+            kept.select_nth_unstable_by(count - 1, order);
+            kept.truncate(count);
+            least = kept[count - 1].0;
+        }
     }
-    rows.truncate(count);
-    rows.sort_unstable_by(order);
+    kept.sort_unstable_by(order);
+    kept.truncate(count);
+    kept.into_iter().map(|(_, row)| row).collect()
 }
 
 fn name_quantiles(distribution: &mut Distribution, rows: &[u32], lines: &Lines) {

@@ -8,7 +8,7 @@ use ictasks_core::attempt::Outcome;
 use polars::prelude::*;
 
 use crate::error::ReportError;
-use crate::load::{Attempts, batches, column_names, column_or_null};
+use crate::load::{Attempts, batches, column_names, column_or_null, row_count};
 use crate::source::{Source, Table};
 
 pub(crate) mod findings;
@@ -72,7 +72,7 @@ impl Gathered {
             mask: mask::Mask::new(&attempts.hosts),
         };
         for (run, source) in sources.iter().enumerate().filter(|(_, source)| source.has(Table::Attempts)) {
-            gathering.read(source, first_rows[run])?;
+            gathering.read(source, attempts, first_rows[run])?;
         }
         let mut gathered = gathering.gathered;
         if gathered.groups.len() > MANY_GROUPS {
@@ -88,44 +88,35 @@ struct Gathering {
     mask: mask::Mask,
 }
 
-/// The row's number in its file.
-const ROW: &str = "row_of_file";
-
 impl Gathering {
-    fn read(&mut self, source: &Source, first_row: usize) -> Result<(), ReportError> {
+    fn read(&mut self, source: &Source, attempts: &Attempts, first_row: usize) -> Result<(), ReportError> {
         let known = column_names(source, Table::Attempts)?;
         let column = |name: &str, kind| column_or_null(&known, name, kind);
-        let failed: Vec<&str> = Outcome::ALL
-            .iter()
-            .filter(|outcome| outcome.is_failure())
-            .map(|outcome| outcome.as_str())
-            .collect();
-        let is_failed = failed
-            .iter()
-            .map(|name| col("outcome").eq(lit(*name)))
-            .reduce(Expr::or)
-            .unwrap_or_else(|| lit(false));
-        let query = source
-            .scan(Table::Attempts)?
-            .with_row_index(ROW, None)
-            .select([
-                col(ROW),
-                column("outcome", DataType::String).cast(DataType::String),
-                column("exit_code", DataType::Int32),
-                column("signal", DataType::Int32),
-                column("cause", DataType::String).cast(DataType::String),
-                column("cause_evidence", DataType::String).cast(DataType::String),
-                column("error", DataType::String),
-                column("stderr_tail", DataType::String),
-                column("stdout_tail", DataType::String),
-            ])
-            .filter(is_failed);
-        batches::for_each(query, &mut |batch| self.take(batch, first_row))
+        // Of an attempt that did not fail all of these but the code are null, and cost nothing.
+        let query = source.scan(Table::Attempts)?.select([
+            column("exit_code", DataType::Int32),
+            column("signal", DataType::Int32),
+            column("cause", DataType::String).cast(DataType::String),
+            column("cause_evidence", DataType::String).cast(DataType::String),
+            column("error", DataType::String),
+            column("stderr_tail", DataType::String),
+            column("stdout_tail", DataType::String),
+        ]);
+        let mut row = first_row;
+        let rows = row_count(source, Table::Attempts)?;
+        batches::for_each_in_parts(query, rows, &mut |batch| {
+            let outcomes = attempts.outcome.get(row..row + batch.height()).unwrap_or_default();
+            self.take(batch, outcomes, row)?;
+            row += batch.height();
+            Ok(())
+        })
     }
 
-    fn take(&mut self, batch: &DataFrame, first_row: usize) -> Result<(), ReportError> {
-        let rows = batches::integers(batch, ROW, 0)?;
-        let outcomes = batches::texts(batch, "outcome")?;
+    /// A batch of which the first attempt is that of `first_row`.
+    fn take(&mut self, batch: &DataFrame, outcomes: &[Outcome], first_row: usize) -> Result<(), ReportError> {
+        if !outcomes.iter().any(|outcome| outcome.is_failure()) {
+            return Ok(());
+        }
         let exit_codes = batches::integers(batch, "exit_code", i64::MIN)?;
         let signals = batches::integers(batch, "signal", i64::MIN)?;
         let causes = batches::texts(batch, "cause")?;
@@ -133,15 +124,14 @@ impl Gathering {
         let errors = batches::texts(batch, "error")?;
         let stderrs = batches::texts(batch, "stderr_tail")?;
         let stdouts = batches::texts(batch, "stdout_tail")?;
-        for (place, row) in rows.into_iter().enumerate() {
-            let row = first_row + usize::try_from(row).unwrap_or(0);
+        for (place, outcome) in outcomes.iter().enumerate().filter(|(_, outcome)| outcome.is_failure()) {
             let text = |column: &StringChunked| {
                 column.get(place).filter(|text| !text.trim().is_empty()).map(str::to_owned)
             };
             let number = |value: i64| i32::try_from(value).ok();
             self.add(Failed {
-                row,
-                outcome: outcomes.get(place).unwrap_or_default().to_owned(),
+                row: first_row + place,
+                outcome: *outcome,
                 exit_code: number(exit_codes[place]),
                 signal: number(signals[place]),
                 cause: text(&causes),
@@ -156,7 +146,7 @@ impl Gathering {
     fn add(&mut self, failed: Failed) {
         if words::is_allocation_failure(&failed.output) {
             self.gathered.allocation_failures += 1;
-        } else if failed.outcome == Outcome::OutOfMemory.as_str() {
+        } else if failed.outcome == Outcome::OutOfMemory {
             let evidence = failed.evidence.clone().unwrap_or_else(|| "probable".to_owned());
             self.gathered.out_of_memory.push((failed.row, evidence));
         } else if failed.signal == Some(9) || failed.exit_code == Some(137) {
@@ -166,8 +156,8 @@ impl Gathering {
             Some(error) => (self.mask.template_of_error(&error), error),
             None => (self.mask.template(&last_line::last_informative(&failed.output)), failed.output),
         };
-        let key =
-            Key { outcome: failed.outcome, exit_code: failed.exit_code, signal: failed.signal, template };
+        let outcome = failed.outcome.as_str().to_owned();
+        let key = Key { outcome, exit_code: failed.exit_code, signal: failed.signal, template };
         let groups = &mut self.gathered.groups;
         let number = *self.numbers.entry(key).or_insert_with_key(|key| {
             groups.push(Group {
@@ -192,7 +182,7 @@ impl Gathering {
 /// One failed attempt, as the file tells it.
 struct Failed {
     row: usize,
-    outcome: String,
+    outcome: Outcome,
     exit_code: Option<i32>,
     signal: Option<i32>,
     cause: Option<String>,

@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 
 use ictasks_core::attempt::Outcome;
-use polars::prelude::*;
 
 use crate::error::ReportError;
 use crate::failures::last_line::last_informative;
 use crate::findings::TaskLine;
 use crate::harmless::shortened;
+use crate::load::Loaded;
 use crate::load::attempts::NO_BYTES;
-use crate::load::{Loaded, batches, column_names, column_or_null};
 use crate::moment::Moment;
+use crate::rows::{Row, Rows};
 use crate::source::{Source, Table};
 
 /// Longest command or message that is kept, characters.
@@ -27,15 +27,31 @@ struct Text {
     signal: Option<i32>,
 }
 
+impl Text {
+    fn of(row: &Row<'_>) -> Self {
+        let said = |column: &str| {
+            row.text(column).map(|text| last_informative(text).into_owned()).filter(|line| !line.is_empty())
+        };
+        let number = |column: &str| row.integer(column).and_then(|number| i32::try_from(number).ok());
+        Self {
+            task_id: row.text("task_id").unwrap_or_default().to_owned(),
+            command: shortened(row.text("command").unwrap_or_default(), LONGEST).into_owned(),
+            message: MESSAGES.into_iter().find_map(said).map(|line| shortened(&line, LONGEST).into_owned()),
+            exit_code: number("exit_code"),
+            signal: number("signal"),
+        }
+    }
+}
+
 /// The lines of rows that are to be shown.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     texts: HashMap<usize, Text>,
 }
 
-const ROW: &str = "row_of_file";
-/// Up to so many rows are read one by one: dearer than all at once, but not all are decoded.
-const SINGLY: usize = 64;
+/// Columns of a row that is shown; what it said only where it did not succeed: others have left no message.
+const COLUMNS: [&str; 4] = ["task_id", "command", "exit_code", "signal"];
+const MESSAGES: [&str; 3] = ["error", "stderr_tail", "stdout_tail"];
 
 impl Lines {
     /// Reads the text of these rows.
@@ -53,15 +69,11 @@ impl Lines {
             places.sort_unstable();
             places.dedup();
             let first_row = loaded.first_rows[run];
-            // What succeeded has left no message.
             let (failed, others): (Vec<u32>, Vec<u32>) = places.into_iter().partition(|place| {
                 loaded.attempts.outcome[first_row + *place as usize] != Outcome::Succeeded
             });
-            for (places, messages) in [(failed, true), (others, false)] {
-                if !places.is_empty() {
-                    lines.read_run(&sources[run], first_row, &places, messages)?;
-                }
-            }
+            lines.read_run(&sources[run], first_row, &failed, &[&COLUMNS[..], &MESSAGES[..]].concat())?;
+            lines.read_run(&sources[run], first_row, &others, &COLUMNS)?;
         }
         Ok(lines)
     }
@@ -71,68 +83,18 @@ impl Lines {
         source: &Source,
         first_row: usize,
         places: &[u32],
-        messages: bool,
+        columns: &[&str],
     ) -> Result<(), ReportError> {
-        let known = column_names(source, Table::Attempts)?;
-        let column = |name: &str, kind| column_or_null(&known, name, kind);
-        let message = |name: &str| {
-            if messages {
-                column(name, DataType::String)
-            } else {
-                lit(NULL).cast(DataType::String).alias(name)
-            }
-        };
-        let columns = [
-            column("task_id", DataType::String),
-            column("command", DataType::String),
-            column("exit_code", DataType::Int32),
-            column("signal", DataType::Int32),
-            message("error"),
-            message("stderr_tail"),
-            message("stdout_tail"),
-        ];
-        let query = if places.len() <= SINGLY {
-            let one = |place: &u32| -> Result<LazyFrame, ReportError> {
-                let row = source.scan(Table::Attempts)?.slice(i64::from(*place), 1).select(columns.clone());
-                Ok(row.with_columns([lit(*place).alias(ROW)]))
-            };
-            concat(places.iter().map(one).collect::<Result<Vec<_>, _>>()?, UnionArgs::default())?
-        } else {
-            let wanted = Series::new("wanted".into(), places);
-            let all = source.scan(Table::Attempts)?.with_row_index(ROW, None);
-            let columns = [&[col(ROW)], &columns[..]].concat();
-            all.select(columns).filter(col(ROW).is_in(lit(wanted).implode(true), false))
-        };
-        batches::for_each(query, &mut |batch| self.take(batch, first_row))
-    }
-
-    fn take(&mut self, batch: &DataFrame, first_row: usize) -> Result<(), ReportError> {
-        let rows = batches::integers(batch, ROW, 0)?;
-        let ids = batches::texts(batch, "task_id")?;
-        let commands = batches::texts(batch, "command")?;
-        let exit_codes = batches::integers(batch, "exit_code", i64::MIN)?;
-        let signals = batches::integers(batch, "signal", i64::MIN)?;
-        let messages = ["error", "stderr_tail", "stdout_tail"].map(|name| batches::texts(batch, name));
-        let [errors, stderrs, stdouts] = messages;
-        let (errors, stderrs, stdouts) = (errors?, stderrs?, stdouts?);
-        for (place, row) in rows.into_iter().enumerate() {
-            let said = |column: &StringChunked| {
-                column
-                    .get(place)
-                    .map(|text| last_informative(text).into_owned())
-                    .filter(|line| !line.is_empty())
-            };
-            let message = said(&errors).or_else(|| said(&stderrs)).or_else(|| said(&stdouts));
-            let text = Text {
-                task_id: ids.get(place).unwrap_or_default().to_owned(),
-                command: shortened(commands.get(place).unwrap_or_default(), LONGEST).into_owned(),
-                message: message.map(|line| shortened(&line, LONGEST).into_owned()),
-                exit_code: i32::try_from(exit_codes[place]).ok(),
-                signal: i32::try_from(signals[place]).ok(),
-            };
-            self.texts.insert(first_row + usize::try_from(row).unwrap_or(0), text);
+        if places.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let mut numbers = places.iter();
+        Rows::at(source, Table::Attempts, columns, places)?.each(|row| {
+            if let Some(number) = numbers.next() {
+                self.texts.insert(first_row + *number as usize, Text::of(row));
+            }
+            Ok(())
+        })
     }
 
     /// The id of the task of a row.

@@ -114,6 +114,13 @@ pub(crate) fn column_names(source: &Source, table: Table) -> Result<Vec<String>,
     Ok(schema.iter_names().map(ToString::to_string).collect())
 }
 
+/// How many rows a table has.
+pub(crate) fn row_count(source: &Source, table: Table) -> Result<usize, ReportError> {
+    let rows = source.scan(table)?.select([len().alias("count")]).collect()?;
+    let count = batches::integers(&rows, "count", 0)?.first().copied().unwrap_or(0);
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
 /// The expression of a column, or nulls where the table has none of this name.
 pub(crate) fn column_or_null(known: &[String], name: &str, kind: DataType) -> Expr {
     if known.iter().any(|column| column == name) { col(name) } else { lit(NULL).cast(kind).alias(name) }

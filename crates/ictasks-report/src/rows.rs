@@ -1,6 +1,7 @@
 //! Tables read from front to back, some thousand rows at a time: a run of any size takes little memory.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,9 +12,9 @@ use arrow::error::ArrowError;
 use ictasks_core::layout::FORMAT_VERSION;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowPredicateFn, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowFilter,
+    ArrowPredicateFn, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowFilter, RowSelection,
 };
-use parquet::file::metadata::FileMetaData;
+use parquet::file::metadata::{FileMetaData, RowGroupMetaData};
 use parquet::schema::types::SchemaDescriptor;
 
 use crate::error::ReportError;
@@ -49,13 +50,33 @@ pub(crate) enum Cell<'a> {
     List(Vec<i64>),
 }
 
+/// Which rows of a table.
+enum Which<'a> {
+    All,
+    OfTask(&'a str),
+    Numbers(&'a [u32]),
+}
+
 impl Rows {
     /// Opens a table; of its columns those named in `only`, as far as there are such.
     ///
     /// # Errors
     /// It is missing, no Parquet file, or a newer program's.
     pub(crate) fn open(source: &Source, table: Table, only: Option<&[&str]>) -> Result<Self, ReportError> {
-        Self::open_some(source, table, only, None)
+        Self::open_some(source, table, only, &Which::All)
+    }
+
+    /// The rows with these numbers, which ascend; pages without any of them are not decoded.
+    ///
+    /// # Errors
+    /// As [`Rows::open`].
+    pub(crate) fn at(
+        source: &Source,
+        table: Table,
+        only: &[&str],
+        numbers: &[u32],
+    ) -> Result<Self, ReportError> {
+        Self::open_some(source, table, Some(only), &Which::Numbers(numbers))
     }
 
     /// The rows of one task.
@@ -63,14 +84,14 @@ impl Rows {
     /// # Errors
     /// As [`Rows::open`].
     pub(crate) fn of_task(source: &Source, table: Table, id: &str) -> Result<Self, ReportError> {
-        Self::open_some(source, table, None, Some(id))
+        Self::open_some(source, table, None, &Which::OfTask(id))
     }
 
     fn open_some(
         source: &Source,
         table: Table,
         only: Option<&[&str]>,
-        task_id: Option<&str>,
+        which: &Which<'_>,
     ) -> Result<Self, ReportError> {
         let path = source.path(table);
         let file = match File::open(&path) {
@@ -92,10 +113,17 @@ impl Rows {
             let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
             builder = builder.with_projection(mask);
         }
-        if let Some(id) = task_id {
-            let filter = has_task_id(builder.parquet_schema(), id);
-            builder = builder.with_row_filter(filter);
-        }
+        builder = match which {
+            Which::All => builder,
+            Which::OfTask(id) => {
+                let filter = has_task_id(builder.parquet_schema(), id);
+                builder.with_row_filter(filter)
+            }
+            Which::Numbers(numbers) => {
+                let (groups, selection) = selection(builder.metadata().row_groups(), numbers);
+                builder.with_row_groups(groups).with_row_selection(selection)
+            }
+        };
         let batches = builder.with_batch_size(BATCH_ROWS).build();
         let batches = batches.map_err(|error| unreadable(ArrowError::from(error)))?;
         let names = batches.schema().fields().iter().map(|field| field.name().clone()).collect();
@@ -168,6 +196,30 @@ impl<'a> Row<'a> {
     pub(crate) fn time(&self, name: &str) -> Option<Moment> {
         if let Cell::Time(at) = self.cell(name) { Some(at) } else { None }
     }
+}
+
+/// The row groups that hold rows with these numbers, which ascend, and the rows within those groups.
+fn selection(groups: &[RowGroupMetaData], numbers: &[u32]) -> (Vec<usize>, RowSelection) {
+    let mut chosen = Vec::new();
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    let mut numbers = numbers.iter().map(|number| *number as usize).peekable();
+    // First row of the group in the file, and among the chosen groups.
+    let (mut first, mut before) = (0, 0);
+    for (group, metadata) in groups.iter().enumerate() {
+        let rows = usize::try_from(metadata.num_rows()).unwrap_or(0);
+        let end = first + rows;
+        let is_chosen = numbers.peek().is_some_and(|number| *number < end);
+        while let Some(number) = numbers.next_if(|number| *number < end) {
+            let place = before + number - first;
+            ranges.push(place..place + 1);
+        }
+        if is_chosen {
+            chosen.push(group);
+            before += rows;
+        }
+        first = end;
+    }
+    (chosen, RowSelection::from_consecutive_ranges(ranges.into_iter(), before))
 }
 
 /// Lets only the rows of a task through; the other columns are decoded for these alone.

@@ -5,7 +5,7 @@
 
 use anstyle::{AnsiColor, Style};
 
-use crate::findings::{Findings, Mood, RunFacts};
+use crate::findings::{Findings, Mood, RunFacts, RunLife};
 use crate::harmless::{one_line, shortened};
 use crate::units::{core_time, count, counted, duration, percent};
 
@@ -257,8 +257,14 @@ impl Page {
         self.whole_line(&format!("more: ictasks report {directory} --format html, --failures, --task ID"));
         let left = findings.task_count
             - findings.outcomes.iter().find(|of| of.outcome == "succeeded").map_or(0, |of| of.task_count);
-        if left > 0 && findings.runs.len() == 1 {
-            self.whole_line(&format!("run the rest: ictasks taskfarm --run-dir {directory} --resume"));
+        match findings.runs.as_slice() {
+            [run] if run.life == RunLife::Alive => {
+                self.whole_line(&format!("see it at work: ictasks watch {directory}"));
+            }
+            [_] if left > 0 => {
+                self.whole_line(&format!("run the rest: ictasks taskfarm --run-dir {directory} --resume"));
+            }
+            _ => {}
         }
     }
 }

@@ -132,6 +132,10 @@ pub struct TaskfarmArguments {
     /// `--progress plain`
     #[arg(long, value_enum, default_value_t = Progress::Auto, value_name = "HOW")]
     pub progress: Progress,
+    /// Write what happens as JSON lines to this open descriptor, for programs that drive the farm:
+    /// `--events-fd 3 3>events.jsonl`
+    #[arg(long, value_name = "N")]
+    pub events_fd: Option<i32>,
 }
 
 /// What `ictasks watch` takes.

@@ -7,6 +7,7 @@
 //! - [`report`]: the subcommand that says what happened; [`run_dirs`]: what readers read
 //! - [`compare`]: the subcommand that says what changed from one run to another
 //! - [`output`], [`export`]: the subcommands that pass on what is recorded; [`harmless_writer`]
+//! - [`event_stream`]: what happens, for programs that drive the farm
 //! - [`progress`], [`summary`]: what the user sees meanwhile and at the end
 //! - [`schema`]: the subcommand that prints JSON schemas
 //! - [`command_line`]: the typed command again, changed, for messages
@@ -20,6 +21,7 @@ mod command_line;
 mod compare;
 mod console;
 mod dry_run;
+mod event_stream;
 mod exit;
 mod export;
 mod guard;

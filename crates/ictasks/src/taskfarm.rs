@@ -1,9 +1,11 @@
 //! `ictasks taskfarm`: input, plan, record, farm, summary.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use ictasks_core::attempt::{Outcome, Reason};
 use ictasks_core::column::Timestamp;
+use ictasks_core::event::EventSink;
 use ictasks_core::history::Matcher;
 use ictasks_core::machine::{Machine, host_name};
 use ictasks_core::plan::{CommandLine, Plan};
@@ -17,6 +19,7 @@ use ictasks_record::{
 
 use crate::cli::TaskfarmArguments;
 use crate::console::Console;
+use crate::event_stream::{self, EventStream};
 use crate::exit::{ExitCode, Failure, chain};
 use crate::input::Input;
 use crate::progress::Progress;
@@ -33,6 +36,7 @@ const SIGTERM: i32 = 15;
 /// # Errors
 /// What kept it from running, or the record from being kept.
 pub fn run(arguments: &TaskfarmArguments, console: &mut Console) -> Result<ExitCode, Failure> {
+    let events_to = arguments.events_fd.map(event_stream::take).transpose()?;
     let current_dir = std::env::current_dir()
         .map_err(|error| Failure::input(format!("the current directory cannot be used: {error}")))?;
     let (arguments, submit_dir) = resume::with_earlier_input(arguments, current_dir)?;
@@ -60,7 +64,7 @@ pub fn run(arguments: &TaskfarmArguments, console: &mut Console) -> Result<ExitC
         return Ok(ExitCode::Success);
     }
     tell_before(&input, &plan, recovered.as_ref(), outlook.as_ref(), console);
-    let run = Run { plan: &plan, input, agent, progress: arguments.progress };
+    let run = Run { plan: &plan, input, agent, progress: arguments.progress, events_to };
     run.perform(claim.lock, recovered, outlook, console)
 }
 
@@ -106,6 +110,7 @@ struct Run<'a> {
     input: Input,
     agent: PathBuf,
     progress: crate::cli::Progress,
+    events_to: Option<OwnedFd>,
 }
 
 impl Run<'_> {
@@ -129,13 +134,23 @@ impl Run<'_> {
             first_seq: recovered.as_ref().map_or(0, |recovered| recovered.next_seq),
             resumed,
         };
+        let events = self.events_to.map(|to| EventStream::start(to, self.plan, &run.run_id, run_count));
+        let mut events = events.transpose().map_err(|error| Failure {
+            message: format!("failed to start a thread for --events-fd: {error}"),
+            code: ExitCode::RecordFailed,
+        })?;
         let repair = recovered.map(|recovered| recovered.repair);
         let mut recorder = Recorder::start(RecorderOptions { lock, run, repair })
             .map_err(|error| Failure::record(&error))?;
         let mut progress = Progress::start(self.progress, console, run_count);
-        let farm = Farm { plan: self.plan, session, matcher, sinks: vec![&mut recorder, &mut progress] };
+        let mut sinks: Vec<&mut dyn EventSink> = vec![&mut recorder, &mut progress];
+        sinks.extend(events.as_mut().map(|events| events as &mut dyn EventSink));
+        let farm = Farm { plan: self.plan, session, matcher, sinks };
         let ended = run_farm(farm, self.input.source, &self.agent);
         let tally = progress.finish();
+        if let Some(events) = events {
+            events.finish();
+        }
         let end = ended.map_err(|error| Failure::record(&error))?;
         conclude(recorder, &end, &tally, self.plan, console)
     }

@@ -235,7 +235,7 @@ fn of_group(case: &Case<'_>, group: &FailureGroup) -> Advice {
     let share = percent(part(group.attempt_count, case.findings.attempt_count));
     let unknown = || {
         format!(
-            "Find out why {} fail so: run one by hand (ictasks report --task {})",
+            "Find out why {} failed: run one by hand (ictasks report --task {})",
             counted(group.task_count, "task"),
             one_line(&group.example.task_id)
         )

@@ -256,6 +256,12 @@ impl Analysis<'_> {
                     .to_owned(),
             );
         }
+        for run in self.loaded.runs.iter().filter(|run| run.life == RunLife::Alive) {
+            lacks.push(format!(
+                "{}: the run is at work: what its tasks hold counts when they have ended",
+                run.run_dir
+            ));
+        }
         for run in self.loaded.runs.iter().filter(|run| run.life == RunLife::Killed) {
             lacks.push(format!(
                 "{}: the run was killed: tasks that ran then have no end in the record; `ictasks taskfarm --resume` \

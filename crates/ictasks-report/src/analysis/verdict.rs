@@ -14,14 +14,16 @@ pub(super) fn verdict(findings: &Findings) -> Verdict {
     let mut parts = Vec::new();
     if findings.task_count == 0 {
         parts.push("no task has ended".to_owned());
-    } else if succeeded == findings.task_count {
+    } else if succeeded == findings.task_count && life != RunLife::Alive {
         parts.push(match succeeded {
             1 => "the only task succeeded".to_owned(),
             2 => "both tasks succeeded".to_owned(),
             _ => format!("all {} succeeded", counted(succeeded, "task")),
         });
     } else {
-        parts.push(format!("{} of {} succeeded", count(succeeded), counted(findings.task_count, "task")));
+        let ended = if life == RunLife::Alive { " that ended" } else { "" };
+        let tasks = counted(findings.task_count, "task");
+        parts.push(format!("{} of {tasks}{ended} succeeded", count(succeeded)));
         if failed > 0 {
             parts.push(format!("{} failed", count(failed)));
         }

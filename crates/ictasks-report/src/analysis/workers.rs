@@ -82,18 +82,12 @@ impl Analysis<'_> {
     /// The slowest, the failed and the last attempts.
     fn notable(&self, ran: &[usize]) -> Vec<usize> {
         let attempts = &self.loaded.attempts;
-        let mut notable = Vec::new();
-        let mut slowest = ran.to_vec();
-        super::keep_largest(&mut slowest, OF_EACH, |row| attempts.wall_s[row]);
-        notable.extend(slowest);
-        let mut failed: Vec<usize> =
-            ran.iter().copied().filter(|row| self.gathered.group_of[*row] != NO_GROUP).collect();
-        super::keep_largest(&mut failed, OF_EACH, |row| attempts.wall_s[row]);
-        notable.extend(failed);
-        let mut last = ran.to_vec();
+        let rows = || ran.iter().copied();
+        let failed = rows().filter(|row| self.gathered.group_of[*row] != NO_GROUP);
+        let mut notable = super::largest(rows(), OF_EACH, |row| attempts.wall_s[row]);
+        notable.extend(super::largest(failed, OF_EACH, |row| attempts.wall_s[row]));
         #[allow(clippy::cast_precision_loss)]
-        super::keep_largest(&mut last, OF_EACH, |row| attempts.ended_at(row) as f64);
-        notable.extend(last);
+        notable.extend(super::largest(rows(), OF_EACH, |row| attempts.ended_at(row) as f64));
         notable.sort_unstable();
         notable.dedup();
         notable

@@ -44,10 +44,7 @@ struct Sums {
 
 impl Draft {
     /// Sums over the groups, of the attempts that the filter leaves.
-    ///
-    /// # Errors
-    /// If a table cannot be read.
-    pub(crate) fn of(analysis: &Analysis<'_>) -> Result<Self, ReportError> {
+    pub(crate) fn of(analysis: &Analysis<'_>) -> Self {
         let (attempts, gathered) = (&analysis.loaded.attempts, &analysis.gathered);
         let mut sums = vec![Sums::default(); gathered.groups.len()];
         for (row, group) in gathered.group_of.iter().enumerate() {
@@ -90,13 +87,14 @@ impl Draft {
             }
         };
         let examples = listed.iter().map(example).collect();
-        let mut draft = Self { findings, listed, examples, counts: Vec::new() };
-        draft.count_values(analysis)?;
-        Ok(draft)
+        Self { findings, listed, examples, counts: Vec::new() }
     }
 
     /// Counts values of parameters and hosts, where anything failed.
-    fn count_values(&mut self, analysis: &Analysis<'_>) -> Result<(), ReportError> {
+    ///
+    /// # Errors
+    /// If a table cannot be read.
+    pub(crate) fn count_values(&mut self, analysis: &Analysis<'_>) -> Result<(), ReportError> {
         if self.listed.is_empty() {
             return Ok(());
         }

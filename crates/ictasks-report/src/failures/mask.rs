@@ -1,19 +1,27 @@
 //! What two messages about the same thing do not have in common, masked.
 
+use std::collections::HashSet;
+
 /// Longest part of a line that is looked at, bytes.
 const LONGEST: usize = 400;
 
 /// Masks lines.
 #[derive(Debug)]
 pub(crate) struct Mask {
-    hosts: Vec<String>,
+    hosts: HashSet<String>,
+    /// Their lengths, the longest first.
+    lengths: Vec<usize>,
 }
 
 impl Mask {
     /// Also masks these names.
     pub(crate) fn new(hosts: &[String]) -> Self {
         // Short names would be found in words.
-        Self { hosts: hosts.iter().filter(|host| host.len() > 2).cloned().collect() }
+        let hosts: HashSet<String> = hosts.iter().filter(|host| host.len() > 2).cloned().collect();
+        let mut lengths: Vec<usize> = hosts.iter().map(String::len).collect();
+        lengths.sort_unstable_by(|one, other| other.cmp(one));
+        lengths.dedup();
+        Self { hosts, lengths }
     }
 
     /// The line with hosts, quoted text, directories of paths, hexadecimal numbers, UUIDs and numbers masked: as
@@ -55,14 +63,23 @@ impl Mask {
         template
     }
 
+    /// Length of the host's name with which `rest` begins.
+    fn host(&self, rest: &str) -> Option<usize> {
+        let is_host = |length: &usize| {
+            let (name, after) = rest.split_at_checked(*length).unwrap_or_default();
+            self.hosts.contains(name) && !after.starts_with(|c: char| c.is_alphanumeric() || c == '_')
+        };
+        self.lengths.iter().copied().find(is_host)
+    }
+
     /// What is masked at the beginning of `rest`, where a word may begin: its length and the mask.
     fn masked(&self, rest: &str, quotes: bool) -> Option<(usize, String)> {
         if let Some(length) = quoted(rest).filter(|_| quotes) {
             let quote = &rest[..1];
             return Some((length, format!("{quote}…{quote}")));
         }
-        if let Some(host) = self.hosts.iter().find(|host| starts_with_word(rest, host)) {
-            return Some((host.len(), "<host>".to_owned()));
+        if let Some(length) = self.host(rest) {
+            return Some((length, "<host>".to_owned()));
         }
         let word = &rest[..rest.find(is_end).unwrap_or(rest.len())];
         let word = word.trim_end_matches([',', ':', '.', ';']);
@@ -88,10 +105,6 @@ impl Mask {
 const fn is_end(character: char) -> bool {
     character.is_whitespace()
         || matches!(character, '\'' | '"' | '(' | ')' | '[' | ']' | '<' | '>' | '=' | '`')
-}
-
-fn starts_with_word(text: &str, word: &str) -> bool {
-    text.strip_prefix(word).is_some_and(|after| !after.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
 }
 
 /// Length of quoted text, quotes included.

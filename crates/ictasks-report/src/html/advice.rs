@@ -10,11 +10,11 @@ use crate::units;
 pub fn section(findings: &Findings) -> Option<Section> {
     let body = html! {
         ol.advice { @for note in &findings.advice { li {
-            h3 { (words::line(&note.title)) }
+            h3 { (words::sentence(&note.title)) }
             p {
-                (words::line(&note.evidence))
+                (words::sentence(&note.evidence))
                 @if note.saves_core_s > 0.0 {
-                    " " strong { "It would have saved " (units::core_time(note.saves_core_s)) "." }
+                    " " strong { "It would have saved up to " (units::core_time(note.saves_core_s)) "." }
                 }
             }
             @if let Some(setting) = &note.setting { pre { code { (words::block(setting)) } } }

@@ -68,7 +68,7 @@ fn group(number: usize, failure: &FailureGroup) -> Markup {
 
 fn facts(failure: &FailureGroup) -> Markup {
     html! {
-        @if let Some(remedy) = &failure.remedy { p.remedy { strong { "What to do: " } (words::line(remedy)) } }
+        @if let Some(remedy) = &failure.remedy { p.remedy { strong { "What to do: " } (words::sentence(remedy)) } }
         ul {
             li {
                 (units::counted(failure.task_count, "task")) " failed for good; " (units::core_time(failure.core_s)) " lost"

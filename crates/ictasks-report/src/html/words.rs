@@ -22,6 +22,16 @@ pub fn line(text: &str) -> String {
     harmless::one_line(&harmless::shortened(text, LINE_LIMIT)).into_owned()
 }
 
+/// A sentence of this program, in which what stands between backticks is code.
+pub fn sentence(text: &str) -> Markup {
+    let text = line(text);
+    html! {
+        @for (place, part) in text.split('`').enumerate() {
+            @if place % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
 /// Several lines of a task's text. Of too many the end is kept: errors stand there.
 pub fn block(text: &str) -> String {
     let surplus = text.chars().count().saturating_sub(BLOCK_LIMIT);

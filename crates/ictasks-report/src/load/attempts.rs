@@ -9,7 +9,7 @@ use super::batches;
 use super::grouping::{GroupBy, Grouping};
 use super::interned::Interned;
 use super::sessions::Session;
-use super::{column_names, column_or_null};
+use super::{column_names, column_or_null, row_count};
 use crate::error::ReportError;
 use crate::source::{Source, Table};
 
@@ -76,6 +76,21 @@ impl Attempts {
         self.outcome.len()
     }
 
+    /// Makes room: columns that grow by doubling take twice the memory.
+    fn reserve(&mut self, rows: usize) {
+        self.session.reserve_exact(rows);
+        self.task_index.reserve_exact(rows);
+        self.attempt.reserve_exact(rows);
+        self.outcome.reserve_exact(rows);
+        self.started_at.reserve_exact(rows);
+        self.ready_at.reserve_exact(rows);
+        self.wall_s.reserve_exact(rows);
+        self.cpu_s.reserve_exact(rows);
+        self.core_count.reserve_exact(rows);
+        self.memory_bytes.reserve_exact(rows);
+        self.worker.reserve_exact(rows);
+    }
+
     /// Whether it ran: it has a start and a duration.
     pub(crate) fn ran(&self, row: usize) -> bool {
         self.started_at[row] != NO_TIME && !self.wall_s[row].is_nan()
@@ -117,7 +132,7 @@ impl Attempts {
         let mut reader = Reader {
             attempts: Self::default(),
             hosts: Interned::default(),
-            workers: HashMap::new(),
+            workers: PlHashMap::default(),
             grouping: Grouping::new(group_by),
             sessions,
             outcome_of: HashMap::new(),
@@ -180,7 +195,7 @@ impl Attempts {
 struct Reader<'a> {
     attempts: Attempts,
     hosts: Interned,
-    workers: HashMap<Worker, u32>,
+    workers: PlHashMap<Worker, u32>,
     grouping: Grouping,
     sessions: &'a mut Vec<Session>,
     outcome_of: HashMap<String, Outcome>,
@@ -209,7 +224,10 @@ impl Reader<'_> {
             .alias("memory_bytes"),
         ];
         wanted.extend(self.grouping.column(&known)?);
-        batches::for_each(source.scan(Table::Attempts)?.select(wanted), &mut |batch| self.take(run, batch))
+        let rows = row_count(source, Table::Attempts)?;
+        self.attempts.reserve(rows);
+        let query = source.scan(Table::Attempts)?.select(wanted);
+        batches::for_each_in_parts(query, rows, &mut |batch| self.take(run, batch))
     }
 
     fn take(&mut self, run: usize, batch: &DataFrame) -> Result<(), ReportError> {
@@ -250,7 +268,6 @@ impl Reader<'_> {
     fn take_workers(&mut self, run: u32, batch: &DataFrame) -> Result<(), ReportError> {
         let hosts = batches::categories(batch, "host", &mut self.hosts)?;
         let ids = batches::integers(batch, "worker_id", -1)?;
-        self.attempts.worker.reserve(hosts.len());
         for (host, worker_id) in hosts.into_iter().zip(ids) {
             let worker = Worker { run, host, worker_id: i32::try_from(worker_id).unwrap_or(-1) };
             if host == batches::NO_TEXT || worker.worker_id < 0 {

@@ -14,20 +14,46 @@ const BATCH_ROWS: usize = 65_536;
 /// Batches that may wait while one is taken.
 const WAITING: usize = 4;
 
+/// Rows of a part, see [`for_each_in_parts`].
+const PART_ROWS: u32 = 4 * 65_536;
+
+/// What is done with a batch.
+type Take<'a> = &'a mut dyn FnMut(&DataFrame) -> Result<(), ReportError>;
+
 /// Gives the rows of a query to `take`, batch by batch, in order.
 ///
 /// # Errors
 /// Those of the query and of `take`.
-pub(crate) fn for_each(
-    query: LazyFrame,
-    take: &mut dyn FnMut(&DataFrame) -> Result<(), ReportError>,
-) -> Result<(), ReportError> {
+pub(crate) fn for_each(query: LazyFrame, take: Take<'_>) -> Result<(), ReportError> {
+    for_each_of(std::iter::once(query), take)
+}
+
+/// As [`for_each`], for a query that has `rows` rows in the order of its file. polars decodes all that it has read
+/// ahead before it hands out the first rows, so that small files would first be decoded and then taken: part by
+/// part, one is decoded while the one before is taken.
+///
+/// # Errors
+/// As for [`for_each`].
+pub(crate) fn for_each_in_parts(query: LazyFrame, rows: usize, take: Take<'_>) -> Result<(), ReportError> {
+    let parts = (0..rows).step_by(PART_ROWS as usize);
+    let part = |from: usize| query.clone().slice(i64::try_from(from).unwrap_or(i64::MAX), PART_ROWS);
+    for_each_of(parts.map(part), take)
+}
+
+fn for_each_of(queries: impl Iterator<Item = LazyFrame> + Send, take: Take<'_>) -> Result<(), ReportError> {
     let (sender, receiver) = sync_channel(WAITING);
-    // True ends the query: nobody takes any more.
-    let callback = PlanCallback::new(move |batch: DataFrame| Ok(sender.send(batch).is_err()));
-    let query = query.sink_batches(callback, true, NonZeroUsize::new(BATCH_ROWS))?;
+    let run = move || -> Result<(), PolarsError> {
+        for query in queries {
+            let sender = sender.clone();
+            // True ends the query: nobody takes any more.
+            let callback = PlanCallback::new(move |batch: DataFrame| Ok(sender.send(batch).is_err()));
+            let query = query.sink_batches(callback, true, NonZeroUsize::new(BATCH_ROWS))?;
+            query.collect_with_engine(Engine::Streaming)?;
+        }
+        Ok(())
+    };
     std::thread::scope(|scope| {
-        let running = scope.spawn(move || query.collect_with_engine(Engine::Streaming).map(drop));
+        let running = scope.spawn(run);
         let taken = receiver.iter().try_for_each(|batch| take(&batch));
         drop(receiver);
         match running.join() {

@@ -7,6 +7,7 @@ use super::attempts::Attempts;
 use super::batches;
 use super::filter::Selection;
 use super::interned::Interned;
+use super::row_count;
 use crate::error::ReportError;
 use crate::findings::RunLife;
 use crate::source::{Source, Table};
@@ -34,8 +35,7 @@ impl TaskCounts {
         }
         let mut tasks = 0;
         for source in sources.iter().filter(|source| source.has(Table::Tasks)) {
-            let rows = source.scan(Table::Tasks)?.select([len().alias("count")]).collect()?;
-            tasks += batches::integers(&rows, "count", 0)?.first().copied().unwrap_or(0);
+            tasks += i64::try_from(row_count(source, Table::Tasks)?).unwrap_or(i64::MAX);
         }
         counts.0[Outcome::Pending as usize] += (tasks - counts.sum()).max(0);
         Ok(counts)
