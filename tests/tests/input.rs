@@ -105,7 +105,7 @@ fn the_shipped_task_list() {
 #[test]
 fn the_readme_shows_the_shipped_files() {
     let read = |name: &str| fs::read_to_string(clone_root().join(name)).expect("a shipped file");
-    for file in ["tests/data/hello.yaml", "tests/data/tasklist.dat"] {
+    for file in ["tests/data/hello.yaml", "tests/data/sweep.yaml", "tests/data/tasklist.dat"] {
         assert!(read("README.md").contains(&format!("\n{}```\n", read(file))), "{file}");
     }
 }

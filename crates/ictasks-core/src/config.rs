@@ -4,6 +4,7 @@
 //! - `scalar`: single values, checked while they are read;
 //! - `yaml`: from a file to a [`Config`], and from the parser's errors to ours;
 //! - `locate`: places of values, for errors that are noticed later;
+//! - `sweep`: parameters;
 //! - `schema`: the JSON schema, from the same types;
 //! - `old`: what changes for files of the Python ictasks 0.2.4.
 
@@ -12,6 +13,7 @@ mod locate;
 mod old;
 pub(crate) mod scalar;
 mod schema;
+mod sweep;
 #[cfg(test)]
 mod tests;
 pub(crate) mod yaml;
@@ -25,11 +27,13 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::command::Shell;
+use crate::error::Place;
 use crate::protocol::WorkingDirectory;
 use keys::deserialize_with_keys;
 
 pub use old::notes_for_old_files;
 pub use schema::json_schema;
+pub use sweep::{Sweep, SweepPart};
 
 /// Serde's derive needs the name of the trait; what it makes is called by `deserialize_with_keys!`.
 use serde::Deserialize as DeriveDeserialize;
@@ -50,6 +54,20 @@ pub struct Config {
     #[serde(deserialize_with = "task_items")]
     #[schemars(with = "TaskItems")]
     pub tasks: Option<TaskItems>,
+    /// The command of a sweep, for instance `sim --x {x}`; `{{x}}` is the text `{x}`.
+    #[serde(deserialize_with = "scalar::some_command")]
+    #[schemars(schema_with = "schema::command")]
+    pub launch_cmd: Option<String>,
+    /// The ids of a sweep, for instance `x{x}-n{n}`; by default names and values.
+    #[serde(deserialize_with = "scalar::id")]
+    #[schemars(schema_with = "schema::id")]
+    pub id: Option<String>,
+    /// Parameters: each task is run with all of their values.
+    #[schemars(with = "Sweep")]
+    pub sweep: Option<Arc<Sweep>>,
+    /// Where some of its values stand.
+    #[serde(skip)]
+    pub places: Places,
     /// Environment variables for all tasks.
     #[serde(deserialize_with = "scalar::environment")]
     #[schemars(schema_with = "schema::texts")]
@@ -129,6 +147,26 @@ pub struct Config {
     pub check_slurm: Option<bool>,
     /// The Slurm job to run in. Not acted on yet.
     pub slurm_job: Option<SlurmJob>,
+}
+
+/// Where values stand that are looked at again once everything was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// Of `launch_cmd:`.
+    pub launch_cmd: Place,
+    /// Of `id:`.
+    pub id: Place,
+    /// Of `sweep:`.
+    pub sweep: Place,
+    /// Of the parts of the sweep, by key.
+    pub parts: BTreeMap<&'static str, Place>,
+}
+
+impl Places {
+    /// Of a part of the sweep.
+    pub fn of_part(&self, key: &str) -> Place {
+        self.parts.get(key).unwrap_or(&self.sweep).clone()
+    }
 }
 
 /// The five `task_distribution` variables as typed; `None` and 0 mean "detect" or the default.

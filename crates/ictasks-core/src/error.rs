@@ -19,7 +19,7 @@ pub enum CommandError {
 }
 
 /// Where in the user's input something stands; prints as `FILE:LINE:COLUMN`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// The file as the user named it, `<stdin>` for standard input.
     pub file: String,
@@ -130,6 +130,40 @@ pub enum Fault {
     Nul {
         /// What contains it.
         what: String,
+    },
+    /// A value of a parameter that would be code where it stands in the command.
+    #[error(
+        "the value `{}` of `{name}` cannot be written there (in backquotes, here-documents, comments, arithmetic, \
+         behind `case` or `eval`, or for a shell unlike sh); write `\"${variable}\"` instead of `{{{name}}}`",
+        value.escape_debug()
+    )]
+    UnsafeValue {
+        /// The parameter.
+        name: String,
+        /// Its value, or the beginning of it.
+        value: String,
+        /// The environment variable that has the value, too.
+        variable: String,
+    },
+    /// Something wrong with the task of one point of a sweep.
+    #[error("{fault} (at {point})")]
+    AtPoint {
+        /// The values of the parameters.
+        point: String,
+        /// What is wrong.
+        fault: Box<Fault>,
+    },
+    /// Points of a sweep that make the same id.
+    #[error("the id `{id}` comes of two points, {first} and {second}; {remedy}")]
+    SameId {
+        /// The id.
+        id: String,
+        /// The values of the parameters of the first task that has it.
+        first: String,
+        /// Those of the second.
+        second: String,
+        /// What would be right.
+        remedy: String,
     },
     /// No command.
     #[error("the command is empty; give one, or leave the task out")]

@@ -1,5 +1,5 @@
-//! The vocabulary of `ictasks`: what is typed ([`config`]), what it means ([`plan`], [`task`]),
-//! what agents are told and tell ([`protocol`]), what happened ([`event`], [`attempt`],
+//! The vocabulary of `ictasks`: what is typed ([`config`]), what it means ([`plan`], [`task`],
+//! [`sweep`]), what agents are told and tell ([`protocol`]), what happened ([`event`], [`attempt`],
 //! [`sample`]), what agents leave behind ([`slot_log`]), what a resumed run knows ([`history`]) and
 //! how all that is written down ([`mod@column`]).
 //!
@@ -19,6 +19,7 @@ pub mod protocol;
 pub mod provenance;
 pub mod sample;
 pub mod slot_log;
+pub mod sweep;
 pub mod task;
 pub mod task_id;
 pub mod task_list;

@@ -64,6 +64,17 @@ impl Task {
         })
     }
 
+    /// A task as typed, with nothing replaced: a sweep makes tasks of it.
+    pub(crate) fn as_typed(index: i64, id: Option<String>, typed_command: &str) -> Self {
+        Self {
+            index,
+            id_is_given: id.is_some(),
+            id: id.unwrap_or_default(),
+            command: typed_command.to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// The task at another position: in a resumed run it keeps the one that it had. An id that
     /// was not given goes with the position, and so does what the command makes of it.
     pub(crate) fn at_position(self, index: i64, submit_dir: &str) -> Self {
@@ -94,6 +105,16 @@ fn replace_placeholders(typed: &str, id: &str, submit_dir: &str) -> String {
     typed.replace(task_id, id).replace(task_number, id).replace("%SUBMITDIR%", submit_dir)
 }
 
+/// The environment variable in which a task finds the value of a parameter.
+pub fn parameter_variable(name: &str) -> String {
+    let letter =
+        |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' };
+    PARAMETER_VARIABLE.chars().chain(name.chars().map(letter)).collect()
+}
+
+/// What the names of the variables of parameters begin with.
+pub const PARAMETER_VARIABLE: &str = "ICTASKS_PARAM_";
+
 /// Parameters as the record keeps them; `None` where there are none.
 pub(crate) fn params_json(params: &serde_json::Map<String, serde_json::Value>) -> Option<String> {
     (!params.is_empty()).then(|| serde_json::to_string(params).unwrap_or_default())
@@ -119,6 +140,13 @@ mod tests {
     fn hashes_as_published() {
         assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
         assert_eq!(fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
+    }
+
+    #[test]
+    fn variables_of_parameters() {
+        assert_eq!(parameter_variable("x"), "ICTASKS_PARAM_X");
+        assert_eq!(parameter_variable("learningRate_2"), "ICTASKS_PARAM_LEARNINGRATE_2");
+        assert_eq!(parameter_variable("a-b ä"), "ICTASKS_PARAM_A_B__");
     }
 
     #[test]

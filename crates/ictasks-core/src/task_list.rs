@@ -20,6 +20,8 @@ pub use check::{ListSummary, validate};
 pub use reader::TaskReader;
 pub use source::TaskSource;
 
+pub(crate) use repeats::{Hashes, RUN_LENGTH};
+
 /// How a task list is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskListFormat {

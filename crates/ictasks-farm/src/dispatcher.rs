@@ -321,7 +321,7 @@ impl<'a> Dispatcher<'a> {
     }
 
     /// Tells the user, each thing once.
-    fn warn(&mut self, message: String) {
+    pub fn warn(&mut self, message: String) {
         if !self.warnings.contains(&message) {
             self.output.warnings.push(message.clone());
             self.warnings.push(message);

@@ -140,7 +140,10 @@ impl Course<'_, '_> {
 
     fn take(&mut self, happening: Happening) {
         match happening {
-            Happening::Tasks(Some(Ok(entries))) => self.dispatcher.add(entries),
+            Happening::Tasks(Some(Ok(read))) => {
+                read.warnings.into_iter().for_each(|warning| self.dispatcher.warn(warning));
+                self.dispatcher.add(read.decisions);
+            }
             Happening::Tasks(Some(Err(error))) => self.dispatcher.stop(StopReason::Input(error)),
             Happening::Tasks(None) => self.dispatcher.source_ended(),
             Happening::Agent(News::Replies(replies)) => {

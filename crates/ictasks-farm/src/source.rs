@@ -16,7 +16,15 @@ use crate::seen_ids::SeenIds;
 const BATCHES: usize = 4;
 
 /// Tasks in the order of the list, or what is wrong with it.
-pub type Batch = Result<Vec<Decision>, InputError>;
+pub type Batch = Result<Read, InputError>;
+
+/// What was read at once.
+pub struct Read {
+    /// What becomes of the tasks.
+    pub decisions: Vec<Decision>,
+    /// What the user should know of them, where nobody has told it before the run.
+    pub warnings: Vec<String>,
+}
 
 /// A list, and what is known of its tasks.
 pub struct Reading {
@@ -40,7 +48,11 @@ pub fn read_ahead(mut reading: Reading) -> Result<mpsc::Receiver<Batch>, FarmErr
                 Ok(tasks) => reading.decide_all(tasks),
                 Err(error) => (Vec::new(), Some(error)),
             };
-            if !decisions.is_empty() && sender.blocking_send(Ok(decisions)).is_err() {
+            let mut warnings = reading.source.take_warnings();
+            if !reading.source.is_stream() {
+                warnings.clear();
+            }
+            if !decisions.is_empty() && sender.blocking_send(Ok(Read { decisions, warnings })).is_err() {
                 return;
             }
             if let Some(error) = error {
@@ -115,7 +127,7 @@ mod tests {
         let mut told = Vec::new();
         while let Some(batch) = batches.blocking_recv() {
             match batch {
-                Ok(decisions) => told.extend(decisions.into_iter().map(|decision| match decision {
+                Ok(read) => told.extend(read.decisions.into_iter().map(|decision| match decision {
                     Decision::Run { task, attempt, reason } => {
                         format!("run {} {attempt} {}", task.id, reason.unwrap())
                     }

@@ -40,6 +40,7 @@ Examples:
   ictasks taskfarm --config my.yaml --run-dir runs/first
   ictasks taskfarm --config my.yaml --tasklist tasks.jsonl --workers 4
   ictasks taskfarm --config my.yaml --run-dir runs/first --resume
+  ictasks taskfarm --config sweep.yaml --dry-run      # `sweep:` makes tasks of parameters
   seq 100 | sed 's|^|%SUBMITDIR%/simulate |' | ictasks taskfarm --tasklist - --run-dir sweep";
 
 /// The subcommands.

@@ -36,6 +36,9 @@ fn write(text: &mut String, input: &Input, plan: &Plan, outlook: Option<&Outlook
         Some(count) => writeln!(text, "{count} tasks")?,
         None => writeln!(text, "tasks are read from a stream: their number is not known")?,
     }
+    if let Some(sweep) = &input.sweep {
+        writeln!(text, "sweep: {}", sweep.describe())?;
+    }
     if let Some(outlook) = outlook {
         writeln!(text, "{}", outlook.message)?;
     }

@@ -2,13 +2,17 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ictasks_core::config::Config;
+use ictasks_core::error::InputError;
+use ictasks_core::sweep::{Expansion, SweepFiles};
 use ictasks_core::task::Task;
-use ictasks_core::task_list::{TaskListFormat, TaskSource, validate};
+use ictasks_core::task_list::{ListSummary, TaskListFormat, TaskSource, validate};
 
 use crate::cli::{ListFormat, TaskfarmArguments};
 use crate::exit::{Failure, chain};
+use crate::points::Files;
 
 /// What is to be run, checked as far as it can be before the run.
 pub struct Input {
@@ -20,6 +24,10 @@ pub struct Input {
     pub first: Vec<Task>,
     /// Whether tasks of the configuration give way to a list.
     pub list_wins: bool,
+    /// What makes tasks of each task as typed, if there are parameters.
+    pub sweep: Option<Expansion>,
+    /// What the user should know of the tasks.
+    pub warnings: Vec<String>,
     /// The task list and how it is written, where it is a file.
     list: Option<(PathBuf, TaskListFormat)>,
 }
@@ -31,10 +39,29 @@ impl Input {
     /// What is wrong with them, with its place.
     pub fn read(arguments: &TaskfarmArguments, submit_dir: &Path) -> Result<Self, Failure> {
         let config = read_config(arguments)?;
-        match &arguments.tasklist {
-            Some(list) => Self::of_list(config, list, arguments.tasklist_format, submit_dir),
-            None => Self::of_config(config, arguments, submit_dir),
+        let files: Arc<dyn SweepFiles> = Arc::new(Files { submit_dir: submit_dir.to_owned() });
+        let sweep =
+            Expansion::of(&config, &files, submit_dir).map_err(|error| Failure::input(chain(&error)))?;
+        let input = match &arguments.tasklist {
+            Some(list) => Self::of_list(config, list, arguments.tasklist_format, submit_dir)?,
+            None => Self::of_config(config, arguments, submit_dir)?,
+        };
+        match sweep {
+            Some(sweep) => input.swept(sweep, submit_dir),
+            None => Ok(input),
         }
+    }
+
+    /// With the tasks that a sweep makes of those as typed.
+    fn swept(self, sweep: Expansion, submit_dir: &Path) -> Result<Self, Failure> {
+        if self.source.is_stream() {
+            return Ok(Self { source: self.source.swept(&sweep), sweep: Some(sweep), ..self });
+        }
+        let summary = sweep.validate(|| self.typed_again(submit_dir).map(TaskSource::for_sweep));
+        let ListSummary { task_count, first, warnings } =
+            summary.map_err(|errors| Failure::input(errors.to_string()))?;
+        let source = self.source.swept(&sweep).with_task_count(task_count);
+        Ok(Self { source, first, warnings, sweep: Some(sweep), ..self })
     }
 
     fn of_list(
@@ -43,35 +70,56 @@ impl Input {
         format: Option<ListFormat>,
         submit_dir: &Path,
     ) -> Result<Self, Failure> {
+        let is_swept = config.sweep.is_some();
         let format = match format {
             Some(ListFormat::Lines) => TaskListFormat::Lines,
             Some(ListFormat::Jsonl) => TaskListFormat::JsonLines,
             None => TaskListFormat::of(list),
         };
-        let list_wins = config.tasks.is_some();
+        let list_wins = config.tasks.is_some() || config.launch_cmd.is_some();
         let open =
             || TaskSource::open(list, format, submit_dir).map_err(|error| Failure::input(chain(&error)));
         if TaskSource::is_stream_at(list) {
-            return Ok(Self { config, source: open()?, first: Vec::new(), list_wins, list: None });
+            let source = open()?;
+            return Ok(Self { list_wins, ..Self::of_source(config, source) });
         }
-        let summary =
-            validate(list, format, submit_dir).map_err(|errors| Failure::input(errors.to_string()))?;
+        let summary = validate(list, format, submit_dir, is_swept)
+            .map_err(|errors| Failure::input(errors.to_string()))?;
         let source = open()?.with_task_count(summary.task_count);
         let list = Some((list.to_owned(), format));
-        Ok(Self { config, source, first: summary.first, list_wins, list })
+        Ok(Self { first: summary.first, list_wins, list, ..Self::of_source(config, source) })
+    }
+
+    const fn of_source(config: Config, source: TaskSource) -> Self {
+        Self {
+            config,
+            source,
+            first: Vec::new(),
+            list_wins: false,
+            sweep: None,
+            warnings: Vec::new(),
+            list: None,
+        }
     }
 
     fn of_config(config: Config, arguments: &TaskfarmArguments, submit_dir: &Path) -> Result<Self, Failure> {
         let Some(source) = TaskSource::from_config(&config, submit_dir) else {
             let message = match &arguments.config {
+                Some(file) if config.sweep.is_some() => format!(
+                    "{}: the sweep has nothing to run; give `launch_cmd:`, `tasks:` or a list with --tasklist FILE",
+                    file.display()
+                ),
                 Some(file) => format!("{}: there are no tasks; give `tasks:` there or a list with --tasklist FILE", file.display()),
                 None => "there is nothing to run; give --tasklist FILE or --config FILE (see `ictasks taskfarm --help`)".to_owned(),
             };
             return Err(Failure::input(message));
         };
+        if config.sweep.is_some() {
+            return Ok(Self::of_source(config, source));
+        }
         let mut peek = TaskSource::from_config(&config, submit_dir);
         let first = peek.as_mut().and_then(TaskSource::next_batch).and_then(Result::ok).unwrap_or_default();
-        Ok(Self { config, source, first, list_wins: false, list: None })
+        Ok(Self { first, ..Self::of_source(config, source) })
     }
 
     /// The tasks from the beginning; `None` where they come from a stream.
@@ -82,11 +130,19 @@ impl Input {
         if self.source.is_stream() {
             return Ok(None);
         }
-        let Some((list, format)) = &self.list else {
-            return Ok(TaskSource::from_config(&self.config, submit_dir));
-        };
-        let opened = TaskSource::open(list, *format, submit_dir);
-        opened.map(Some).map_err(|error| Failure::input(chain(&error)))
+        let typed = self.typed_again(submit_dir).map_err(|error| Failure::input(chain(&error)))?;
+        Ok(Some(match &self.sweep {
+            Some(sweep) => typed.swept(sweep),
+            None => typed,
+        }))
+    }
+
+    /// The tasks as typed, from the beginning.
+    fn typed_again(&self, submit_dir: &Path) -> Result<TaskSource, InputError> {
+        match &self.list {
+            Some((list, format)) => TaskSource::open(list, *format, submit_dir),
+            None => Ok(TaskSource::from_config(&self.config, submit_dir).unwrap_or_default()),
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! `ictasks`: runs many small programs and records what happened to every one of them.
 //!
 //! - [`cli`]: what can be typed
-//! - [`taskfarm`]: the subcommand that runs tasks; [`input`], [`claim`], [`resume`] and [`dry_run`] are
-//!   its parts
+//! - [`taskfarm`]: the subcommand that runs tasks; [`input`], [`points`], [`claim`], [`resume`] and
+//!   [`dry_run`] are its parts
 //! - [`watch`], [`stop`]: the subcommands that look at a run and ask it to stop
 //! - [`report`]: the subcommand that says what happened; [`run_dirs`]: what readers read
 //! - [`compare`]: the subcommand that says what changed from one run to another
@@ -28,6 +28,7 @@ mod guard;
 mod harmless_writer;
 mod input;
 mod output;
+mod points;
 mod progress;
 mod report;
 mod resume;

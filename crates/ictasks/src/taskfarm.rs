@@ -98,8 +98,10 @@ fn resolve(arguments: &TaskfarmArguments, input: &Input, submit_dir: &Path) -> R
     let gpus = input.config.asks_for_gpus().then(ictasks_agent::gpu::visible);
     let machine = Machine::detect().with_gpus(gpus);
     let command_line = CommandLine { run_dir: arguments.run_dir.clone(), workers: arguments.workers };
-    Plan::resolve(&input.config, &command_line, &machine, submit_dir)
-        .map_err(|error| Failure::input(chain(&error)))
+    let mut plan = Plan::resolve(&input.config, &command_line, &machine, submit_dir)
+        .map_err(|error| Failure::input(chain(&error)))?;
+    plan.warnings.extend(input.warnings.iter().cloned());
+    Ok(plan)
 }
 
 /// A run with everything it needs.

@@ -1,11 +1,14 @@
 //! The environment of a task: the farm's own, the configuration's, and what the farm tells.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use ictasks_core::protocol::{Setup, TaskOrder, Worker, WorkingDirectory};
+use ictasks_core::task::{PARAMETER_VARIABLE, parameter_variable};
+use serde_json::Value;
 
 use super::gpu_binding;
 use crate::gpu::mask;
@@ -25,8 +28,9 @@ pub struct Environment {
 /// The environment of one task.
 pub struct Variables<'a> {
     base: &'a [(Vec<u8>, CString)],
-    /// What the task itself is given, by name. These stand in for those of the same name in `base`.
-    given: BTreeMap<&'a str, CString>,
+    /// What the task itself is given, by name: its parameters and its variables. These stand in for those
+    /// of the same name in `base`.
+    given: BTreeMap<Cow<'a, str>, CString>,
     /// Those of [`PER_TASK`].
     own: Vec<CString>,
 }
@@ -36,6 +40,8 @@ impl Environment {
     pub fn new(setup: &Setup, worker: &Worker) -> Self {
         let mut values: BTreeMap<Vec<u8>, Vec<u8>> =
             std::env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec())).collect();
+        // A farm within a task: those are the parameters of another task.
+        values.retain(|name, _| !name.starts_with(PARAMETER_VARIABLE.as_bytes()));
         for (name, value) in &setup.environment {
             values.insert(name.clone().into_bytes(), value.clone().into_bytes());
         }
@@ -81,16 +87,15 @@ impl Environment {
         let directory = directory.as_os_str().as_bytes();
         let (index, attempt) = (order.task_index.to_string(), order.attempt.to_string());
         let values = [order.task_id.as_bytes(), index.as_bytes(), attempt.as_bytes(), directory, directory];
-        let given: BTreeMap<&str, CString> = order
-            .environment
-            .iter()
-            .filter(|(name, _)| !ALWAYS_OWN.contains(&name.as_str()))
-            .filter_map(|(name, value)| Some((name.as_str(), pair(name.as_bytes(), value.as_bytes())?)))
-            .collect();
+        let mut given = parameters(order);
+        let typed = order.environment.iter().filter(|(name, _)| !ALWAYS_OWN.contains(&name.as_str()));
+        given.extend(typed.filter_map(|(name, value)| {
+            Some((Cow::Borrowed(name.as_str()), pair(name.as_bytes(), value.as_bytes())?))
+        }));
         let own = names
             .iter()
             .zip(values)
-            .filter(|(name, _)| !given.contains_key(*name))
+            .filter(|(name, _)| !given.contains_key(**name))
             .filter_map(|(name, value)| pair(name.as_bytes(), value))
             .collect();
         Variables { base: &self.base, given, own }
@@ -118,6 +123,23 @@ impl Variables<'_> {
         let pair = self.given.get(name).or_else(|| find(self.base, name.as_bytes()))?;
         pair.to_bytes().get(name.len() + 1..)
     }
+}
+
+/// A variable for each parameter that has a value.
+fn parameters(order: &TaskOrder) -> BTreeMap<Cow<'_, str>, CString> {
+    let Some(json) = &order.params_json else { return BTreeMap::new() };
+    let Ok(Value::Object(params)) = serde_json::from_str(json) else { return BTreeMap::new() };
+    let variable = |(name, value): (String, Value)| {
+        let text = match value {
+            Value::Null => return None,
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        let variable = parameter_variable(&name);
+        let pair = pair(variable.as_bytes(), text.as_bytes())?;
+        Some((Cow::Owned(variable), pair))
+    };
+    params.into_iter().filter_map(variable).collect()
 }
 
 /// The variables that each task sets anew.
@@ -148,6 +170,19 @@ fn list(numbers: &[i32]) -> String {
 mod tests {
     use super::*;
     use crate::specimen;
+
+    #[test]
+    fn parameters_are_variables_and_the_tasks_own_win() {
+        let setup = specimen::setup(Path::new("/run"));
+        let environment = Environment::new(&setup, &setup.workers[0]);
+        let mut order = specimen::order("true");
+        order.params_json = Some(r#"{"x":0.1,"longName":"a b","on":true,"none":null,"n":3}"#.to_owned());
+        order.environment.insert("ICTASKS_PARAM_N".to_owned(), "3.0".to_owned());
+        let variables = environment.of_task(&setup, &order, Path::new("/run/task_3"));
+        let pairs: Vec<_> = variables.pairs().into_iter().filter_map(|pair| pair.to_str().ok()).collect();
+        let found: Vec<_> = pairs.iter().filter_map(|pair| pair.strip_prefix(PARAMETER_VARIABLE)).collect();
+        assert_eq!(found, ["LONGNAME=a b", "N=3.0", "ON=true", "X=0.1"]);
+    }
 
     #[test]
     fn a_task_has_each_variable_once_and_its_own_come_first() {

@@ -65,15 +65,21 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for KeysVisitor<V> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
-        self.visitor.visit_map(KnownKeys { map, fields: self.fields, seen: HashSet::new() })
+        self.visitor.visit_map(KnownKeys::new(map, self.fields))
     }
 }
 
-/// A map without the user's own keys.
-struct KnownKeys<A> {
+/// A map without the user's own keys, which refuses unknown and repeated ones.
+pub(crate) struct KnownKeys<A> {
     map: A,
     fields: &'static [&'static str],
     seen: HashSet<&'static str>,
+}
+
+impl<A> KnownKeys<A> {
+    pub(crate) fn new(map: A, fields: &'static [&'static str]) -> Self {
+        Self { map, fields, seen: HashSet::new() }
+    }
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for KnownKeys<A> {
@@ -140,7 +146,7 @@ impl<'de, K: DeserializeSeed<'de>> Visitor<'de> for KnownKey<'_, K> {
     }
 }
 
-fn repeated_key(key: &str) -> String {
+pub(crate) fn repeated_key(key: &str) -> String {
     format!("the key `{key}` stands here a second time; give it once")
 }
 
@@ -172,6 +178,8 @@ pub(crate) struct KeyRule {
     pub(crate) check: fn(&str) -> Result<(), String>,
     /// Whether `a` and `A` are the same key.
     pub(crate) ignores_case: bool,
+    /// What is said of a key that comes twice.
+    pub(crate) repeated: fn(&str) -> String,
 }
 
 /// Reads a free map whose keys follow `rule`, none coming twice.
@@ -211,7 +219,8 @@ where
     }
 }
 
-struct FreeKey<'a>(KeyRule, &'a mut HashSet<String>);
+/// One key of a free map, and those that came before.
+pub(crate) struct FreeKey<'a>(pub(crate) KeyRule, pub(crate) &'a mut HashSet<String>);
 
 impl<'de> DeserializeSeed<'de> for FreeKey<'_> {
     type Value = String;
@@ -231,6 +240,6 @@ impl Visitor<'_> for FreeKey<'_> {
     fn visit_str<E: Error>(self, key: &str) -> Result<String, E> {
         (self.0.check)(key).map_err(E::custom)?;
         let folded = if self.0.ignores_case { key.to_ascii_lowercase() } else { key.to_owned() };
-        if self.1.insert(folded) { Ok(key.to_owned()) } else { Err(E::custom(repeated_key(key))) }
+        if self.1.insert(folded) { Ok(key.to_owned()) } else { Err(E::custom((self.0.repeated)(key))) }
     }
 }

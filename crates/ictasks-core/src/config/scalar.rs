@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::PinCores;
-use super::keys::{KeyRule, free_map};
+use super::keys::{KeyRule, free_map, repeated_key};
 use crate::error::Fault;
 use crate::task_id;
 
@@ -19,7 +19,7 @@ pub const MAX_COMMAND_BYTES: usize = 131_071;
 const RESERVED_NAMES: &[&str] = &["task.json", "result.json", "gpu_ids.txt"];
 
 /// One value as the parser sees it.
-enum Scalar<'a> {
+pub(super) enum Scalar<'a> {
     Null,
     Bool(bool),
     Integer(i128),
@@ -64,7 +64,8 @@ impl<'de, T, F: FnOnce(Scalar) -> Result<T, String>> Visitor<'de> for ScalarVisi
     }
 }
 
-fn scalar<'de, D: Deserializer<'de>, T>(
+/// Reads one value, with its type.
+pub(super) fn scalar<'de, D: Deserializer<'de>, T>(
     deserializer: D,
     expected: &'static str,
     make: impl FnOnce(Scalar) -> Result<T, String>,
@@ -73,7 +74,7 @@ fn scalar<'de, D: Deserializer<'de>, T>(
 }
 
 /// The text of a scalar just as it was written, whatever YAML would take it for.
-fn text<'de, D: Deserializer<'de>, T>(
+pub(super) fn text<'de, D: Deserializer<'de>, T>(
     deserializer: D,
     expected: &'static str,
     make: impl FnOnce(&str) -> Result<T, String>,
@@ -103,14 +104,14 @@ pub(crate) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
     })
 }
 
-/// A task's id.
+/// A task's id; under a sweep it may have placeholders.
 pub(crate) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     const WANTED: &str = "an id that is a number or a text";
     scalar(deserializer, WANTED, |scalar| match scalar {
         Scalar::Null => Ok(None),
         Scalar::Integer(number) => Ok(Some(number.to_string())),
         Scalar::Text(id) => {
-            task_id::check(id).map_err(|fault| fault.to_string())?;
+            task_id::check_template(id).map_err(|fault| fault.to_string())?;
             Ok(Some(id.to_owned()))
         }
         Scalar::Bool(value) => {
@@ -130,6 +131,11 @@ pub(crate) fn command<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Stri
     })
 }
 
+/// As [`command`], for a key that may be left out.
+pub(super) fn some_command<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    command(deserializer).map(Some)
+}
+
 /// Checks a command, placeholders replaced or not.
 pub(crate) fn check_command(command: &str) -> Result<(), Fault> {
     if command.trim_ascii().is_empty() {
@@ -141,7 +147,7 @@ pub(crate) fn check_command(command: &str) -> Result<(), Fault> {
     no_nul("the command", command)
 }
 
-fn no_nul(what: &str, text: &str) -> Result<(), Fault> {
+pub(crate) fn no_nul(what: &str, text: &str) -> Result<(), Fault> {
     if text.as_bytes().contains(&0) {
         return Err(Fault::Nul { what: what.to_owned() });
     }
@@ -306,6 +312,7 @@ pub(crate) fn optional_paths<'de, D: Deserializer<'de>>(
 
 const VARIABLE_NAMES: KeyRule = KeyRule {
     ignores_case: false,
+    repeated: repeated_key,
     check: |name| {
         if name.is_empty() || name.contains(['=', '\0']) {
             let shown = name.escape_default();
@@ -317,23 +324,27 @@ const VARIABLE_NAMES: KeyRule = KeyRule {
     },
 };
 
-const PARAMETER_NAMES: KeyRule = KeyRule {
-    ignores_case: true,
-    check: |name| {
-        let mut bytes = name.bytes();
-        let good = bytes.next().is_some_and(|first| first.is_ascii_alphabetic())
-            && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        if good {
-            return Ok(());
-        }
-        let shown = name.escape_default();
-        Err(format!(
-            "`{shown}` cannot be the name of a parameter; a letter comes first, then letters, digits and `_`"
-        ))
-    },
-};
+const PARAMETER_NAMES: KeyRule =
+    KeyRule { ignores_case: true, repeated: repeated_key, check: check_parameter_name };
 
-const LABEL_NAMES: KeyRule = KeyRule { ignores_case: false, check: |_| Ok(()) };
+/// Checks the name of a parameter: it becomes part of the name of a column and of a variable.
+///
+/// # Errors
+/// What is wrong with it, and what would be right.
+pub fn check_parameter_name(name: &str) -> Result<(), String> {
+    let mut bytes = name.bytes();
+    let good = bytes.next().is_some_and(|first| first.is_ascii_alphabetic())
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if good {
+        return Ok(());
+    }
+    let shown = name.escape_default();
+    Err(format!(
+        "`{shown}` cannot be the name of a parameter; a letter comes first, then letters, digits and `_`"
+    ))
+}
+
+const LABEL_NAMES: KeyRule = KeyRule { ignores_case: false, repeated: repeated_key, check: |_| Ok(()) };
 
 /// Environment variables whose values are taken as written (`1.10` stays `1.10`).
 pub(super) fn environment<'de, D: Deserializer<'de>>(
@@ -394,7 +405,8 @@ impl<'de> Visitor<'de> for NamesVisitor {
     }
 }
 
-struct WrittenText(String);
+/// A text just as it was written.
+pub(super) struct WrittenText(pub(super) String);
 
 impl<'de> Deserialize<'de> for WrittenText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -74,7 +74,7 @@ pub(super) fn command(_: &mut SchemaGenerator) -> Schema {
 pub(super) fn id(_: &mut SchemaGenerator) -> Schema {
     schema!({
         "type": ["string", "integer", "null"],
-        "pattern": "^[A-Za-z0-9._=,+@:-]{1,128}$",
+        "pattern": "^([A-Za-z0-9._=,+@:-]|[{][A-Za-z][A-Za-z0-9_]*[}])+$",
         "not": {"enum": [".", ".."]},
     })
 }

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::locate::{Step, locate};
-use super::{Config, TaskItems};
+use super::{Config, Places, TaskItems};
 use crate::error::{Fault, InputError, Place};
+use crate::task_id;
 
 impl Config {
     /// Reads and checks a configuration file.
@@ -37,25 +38,73 @@ impl Config {
                 return Err(at((line, byte as u64), Fault::NotUtf8 { byte }));
             }
         };
-        let config: Self = serde_yaml::from_str(text).map_err(|error| {
+        let mut config: Self = serde_yaml::from_str(text).map_err(|error| {
             let (place, message) = explained(&error, text);
             at(place, Fault::Syntax(message))
         })?;
+        check_keys_of_sweeps(text, &config).map_err(|(place, fault)| at(place, fault))?;
         if let Some(items) = &config.tasks {
-            check_ids(text, items).map_err(|(place, fault)| at(place, fault))?;
+            check_ids(text, items, config.sweep.is_some()).map_err(|(place, fault)| at(place, fault))?;
+        }
+        if let Some(sweep) = &config.sweep {
+            let place = |path: &[Step]| {
+                let (line, column) = locate(text, path);
+                Place { file: file.to_owned(), line, column }
+            };
+            config.places = Places {
+                launch_cmd: place(&[Step::Key("launch_cmd")]),
+                id: place(&[Step::Key("id")]),
+                sweep: place(&[Step::Key("sweep")]),
+                parts: sweep
+                    .0
+                    .iter()
+                    .map(|part| (part.key(), place(&[Step::Key("sweep"), Step::Key(part.key())])))
+                    .collect(),
+            };
         }
         Ok(config)
     }
 }
 
-/// Checks that there are tasks and that no id comes twice, positions counting as ids.
-fn check_ids(text: &str, items: &TaskItems) -> Result<(), ((u64, u64), Fault)> {
+/// Checks that the keys of a sweep stand together.
+fn check_keys_of_sweeps(text: &str, config: &Config) -> Result<(), ((u64, u64), Fault)> {
+    let wrong =
+        |key, message: &str| Err((locate(text, &[Step::Key(key)]), Fault::Syntax(message.to_owned())));
+    if config.launch_cmd.is_some() && config.tasks.is_some() {
+        return wrong("launch_cmd", "`launch_cmd` and `tasks` are both there; give one of them");
+    }
+    if config.sweep.is_some() {
+        return Ok(());
+    }
+    if config.launch_cmd.is_some() {
+        return wrong(
+            "launch_cmd",
+            "`launch_cmd` goes with `sweep:`; tasks without parameters stand under `tasks:`",
+        );
+    }
+    if config.id.is_some() {
+        return wrong("id", "`id` goes with `sweep:`; a name for the run is `job_id`");
+    }
+    let with_places = config.tasks.iter().flat_map(|tasks| tasks.0.iter().enumerate());
+    for (position, item) in with_places {
+        if let Some(Err(fault)) = item.id.as_deref().map(task_id::check) {
+            return Err((place_of_task(text, position), fault));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that there are tasks and that no id comes twice, positions counting as ids unless there is a
+/// sweep.
+fn check_ids(text: &str, items: &TaskItems, is_swept: bool) -> Result<(), ((u64, u64), Fault)> {
     if items.0.is_empty() {
         return Err((locate(text, &[Step::Key("tasks")]), Fault::NoTasks));
     }
     let mut first_with = HashMap::with_capacity(items.0.len());
     for (position, item) in items.0.iter().enumerate() {
-        let id = item.id.clone().unwrap_or_else(|| position.to_string());
+        let Some(id) = item.id.clone().or_else(|| (!is_swept).then(|| position.to_string())) else {
+            continue;
+        };
         if let Some(&first) = first_with.get(&id) {
             let (first_line, _) = place_of_task(text, first);
             let fault = Fault::DuplicateId { id, first_line };

@@ -27,36 +27,47 @@ pub struct ListSummary {
     pub task_count: u64,
     /// The first tasks, for `--dry-run`.
     pub first: Vec<Task>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
 }
 
 /// Reads a regular file through, in bounded memory, and checks every line and that no id comes
-/// twice.
+/// twice. `is_for_sweep`: a sweep makes tasks of the lines, whose ids may have placeholders.
 ///
 /// # Errors
 /// What is wrong with the first ten bad lines.
-pub fn validate(path: &Path, format: TaskListFormat, submit_dir: &Path) -> Result<ListSummary, InputErrors> {
-    validate_with(path, format, submit_dir, RUN_LENGTH)
+pub fn validate(
+    path: &Path,
+    format: TaskListFormat,
+    submit_dir: &Path,
+    is_for_sweep: bool,
+) -> Result<ListSummary, InputErrors> {
+    let open = || {
+        let reader = open(path, format, submit_dir)?;
+        Ok(if is_for_sweep { reader.for_sweep() } else { reader })
+    };
+    validate_with(path, &open, format, RUN_LENGTH)
 }
 
 fn validate_with(
     path: &Path,
+    open: &dyn Fn() -> Result<TaskReader, InputError>,
     format: TaskListFormat,
-    submit_dir: &Path,
     run_length: usize,
 ) -> Result<ListSummary, InputErrors> {
     let unreadable = |source| InputError::Unreadable { path: path.to_owned(), source };
-    let mut summary = ListSummary { task_count: 0, first: Vec::new() };
+    let mut summary = ListSummary { task_count: 0, first: Vec::new(), warnings: Vec::new() };
     let mut errors = Vec::new();
     // Lines have their positions as ids, which cannot be equal.
     let has_ids = format == TaskListFormat::JsonLines;
     let mut hashes = Hashes::new(run_length);
-    let mut reader = open(path, format, submit_dir)?;
+    let mut reader = open()?;
     while errors.len() <= MAX_ERRORS {
         match reader.next_task(true) {
             None => break,
             Some(Err(error)) => errors.push(error),
             Some(Ok((_, task))) => {
-                if has_ids {
+                if has_ids && !task.id.is_empty() {
                     hashes.push(fnv1a(task.id.as_bytes())).map_err(unreadable)?;
                 }
                 summary.task_count += 1;
@@ -68,7 +79,7 @@ fn validate_with(
     }
     let repeated = hashes.repeated(MAX_REPEATS).map_err(unreadable)?;
     if !repeated.is_empty() {
-        errors.extend(repeats(&mut open(path, format, submit_dir)?, &repeated));
+        errors.extend(repeats(&mut open()?, &repeated));
     }
     if errors.is_empty() && summary.task_count == 0 {
         let place = Place { file: path.display().to_string(), line: 0, column: 0 };

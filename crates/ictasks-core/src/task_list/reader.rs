@@ -9,6 +9,7 @@ use super::json::JsonTask;
 use super::lines::{Line, Lines};
 use crate::error::{Fault, InputError, Place};
 use crate::task::{Task, params_json};
+use crate::task_id;
 
 const BATCH_TASKS: usize = 128;
 const BATCH_BYTES: usize = 256 << 10;
@@ -20,6 +21,8 @@ pub struct TaskReader {
     format: TaskListFormat,
     submit_dir: String,
     next_index: i64,
+    /// Whether a sweep makes tasks of what is read: nothing is replaced then.
+    is_for_sweep: bool,
     /// Met after good tasks, which went first.
     error: Option<InputError>,
     /// What the iterator has not handed out yet.
@@ -35,9 +38,16 @@ impl TaskReader {
             format,
             submit_dir: submit_dir.to_string_lossy().into_owned(),
             next_index: 0,
+            is_for_sweep: false,
             error: None,
             batch: Vec::new().into_iter(),
         }
+    }
+
+    /// With tasks as typed, of which a sweep makes others.
+    #[must_use]
+    pub(crate) fn for_sweep(self) -> Self {
+        Self { is_for_sweep: true, ..self }
     }
 
     /// The tasks of all complete lines that are there already, up to 128 of them or 256 KiB;
@@ -121,10 +131,10 @@ impl TaskReader {
             (byte as u64, Fault::NotUtf8 { byte })
         })?;
         let task = match self.format {
-            TaskListFormat::Lines => Task::new(index, None, text, &self.submit_dir),
+            TaskListFormat::Lines => self.task(index, None, text),
             TaskListFormat::JsonLines => {
                 let typed = JsonTask::of(text)?;
-                Task::new(index, typed.id, &typed.launch_cmd, &self.submit_dir).map(|task| Task {
+                self.task(index, typed.id, &typed.launch_cmd).map(|task| Task {
                     environment: typed.environment,
                     params_json: params_json(&typed.params),
                     retries: typed.retries,
@@ -135,6 +145,14 @@ impl TaskReader {
             }
         };
         task.map(Some).map_err(|fault| (0, fault))
+    }
+
+    fn task(&self, index: i64, id: Option<String>, command: &str) -> Result<Task, Fault> {
+        if self.is_for_sweep {
+            return Ok(Task::as_typed(index, id, command));
+        }
+        id.as_deref().map_or(Ok(()), task_id::check)?;
+        Task::new(index, id, command, &self.submit_dir)
     }
 
     /// What errors call the input.

@@ -10,13 +10,13 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::FileExt;
 
 /// Hashes in memory before they are spilled (8 MiB).
-pub(super) const RUN_LENGTH: usize = 1 << 20;
+pub(crate) const RUN_LENGTH: usize = 1 << 20;
 
 /// Hashes of a run that are read at once.
 const BLOCK_LENGTH: usize = 1 << 10;
 
 /// Collects hashes, to find those that come more than once.
-pub(super) struct Hashes {
+pub(crate) struct Hashes {
     run_length: usize,
     run: Vec<u64>,
     spilled: Option<File>,
@@ -25,11 +25,11 @@ pub(super) struct Hashes {
 }
 
 impl Hashes {
-    pub(super) fn new(run_length: usize) -> Self {
+    pub(crate) fn new(run_length: usize) -> Self {
         Self { run_length, run: Vec::new(), spilled: None, run_ends: Vec::new() }
     }
 
-    pub(super) fn push(&mut self, hash: u64) -> io::Result<()> {
+    pub(crate) fn push(&mut self, hash: u64) -> io::Result<()> {
         if self.run.len() == self.run_length {
             self.spill()?;
         }
@@ -54,7 +54,7 @@ impl Hashes {
     }
 
     /// Up to `limit` hashes that came more than once.
-    pub(super) fn repeated(mut self, limit: usize) -> io::Result<HashSet<u64>> {
+    pub(crate) fn repeated(mut self, limit: usize) -> io::Result<HashSet<u64>> {
         self.run.sort_unstable();
         let mut begin = 0;
         let mut runs = vec![Run::in_memory(self.run)];

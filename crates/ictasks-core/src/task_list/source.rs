@@ -8,6 +8,7 @@ use super::check::open_file;
 use super::{TaskListFormat, TaskReader};
 use crate::config::{Config, TaskItem};
 use crate::error::{InputError, Place};
+use crate::sweep::{Expanded, Expansion};
 use crate::task::{Task, params_json};
 
 /// Tasks of a configuration that are handed out at once.
@@ -23,19 +24,39 @@ pub struct TaskSource {
 enum Tasks {
     Listed(Box<TaskReader>),
     Configured(Configured),
+    Swept(Expanded),
 }
 
 /// The tasks of a configuration, and how many of them were handed out.
+#[derive(Default)]
 struct Configured {
     items: Arc<Vec<TaskItem>>,
     handed_out: usize,
     submit_dir: String,
+    /// Whether a sweep makes tasks of what is handed out: nothing is replaced then.
+    is_for_sweep: bool,
+    /// Where `launch_cmd:` stands, if it is that alone.
+    place: Option<Place>,
+}
+
+impl Default for TaskSource {
+    /// Without a task.
+    fn default() -> Self {
+        Self { tasks: Tasks::Configured(Configured::default()), is_stream: false, task_count: Some(0) }
+    }
 }
 
 impl TaskSource {
-    /// The tasks of the configuration; `None` if it has none.
+    /// The tasks of the configuration, or its command; `None` if it has none.
     pub fn from_config(config: &Config, submit_dir: &Path) -> Option<Self> {
-        let items = Arc::clone(&config.tasks.as_ref()?.0);
+        let (items, place) = match (&config.tasks, &config.launch_cmd) {
+            (Some(tasks), _) => (Arc::clone(&tasks.0), None),
+            (None, Some(command)) => {
+                let item = TaskItem { launch_cmd: command.clone(), ..TaskItem::default() };
+                (Arc::new(vec![item]), Some(config.places.launch_cmd.clone()))
+            }
+            (None, None) => return None,
+        };
         Some(Self {
             is_stream: false,
             task_count: Some(items.len() as u64),
@@ -43,8 +64,45 @@ impl TaskSource {
                 items,
                 handed_out: 0,
                 submit_dir: submit_dir.to_string_lossy().into_owned(),
+                is_for_sweep: false,
+                place,
             }),
         })
+    }
+
+    /// With tasks as typed, of which a sweep makes others.
+    #[must_use]
+    pub fn for_sweep(mut self) -> Self {
+        self.tasks = match self.tasks {
+            Tasks::Listed(reader) => Tasks::Listed(Box::new(reader.for_sweep())),
+            Tasks::Configured(configured) => {
+                Tasks::Configured(Configured { is_for_sweep: true, ..configured })
+            }
+            swept @ Tasks::Swept(_) => swept,
+        };
+        self
+    }
+
+    /// The tasks that a sweep makes of these.
+    #[must_use]
+    pub fn swept(self, expansion: &Expansion) -> Self {
+        let typed = self.for_sweep();
+        let (is_stream, task_count) = (typed.is_stream, typed.task_count);
+        let task_count = task_count.and_then(|count| count.checked_mul(expansion.point_count()));
+        Self { is_stream, task_count, tasks: Tasks::Swept(Expanded::new(expansion.clone(), typed)) }
+    }
+
+    /// What the user should know of what was read so far; each thing is told once.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        match &mut self.tasks {
+            Tasks::Swept(expanded) => expanded.take_warnings(),
+            Tasks::Listed(_) | Tasks::Configured(_) => Vec::new(),
+        }
+    }
+
+    /// Whether it is the `launch_cmd:` of the configuration and nothing else.
+    pub(crate) const fn is_single_command(&self) -> bool {
+        matches!(&self.tasks, Tasks::Configured(Configured { place: Some(_), .. }))
     }
 
     /// A task list; `-` is standard input.
@@ -61,6 +119,11 @@ impl TaskSource {
             TaskReader::new(Box::new(file), &name, format, submit_dir)
         };
         Ok(Self { tasks: Tasks::Listed(Box::new(reader)), is_stream, task_count: None })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn from_reader(reader: TaskReader) -> Self {
+        Self { tasks: Tasks::Listed(Box::new(reader)), is_stream: true, task_count: None }
     }
 
     /// Whether a task list can be read only once: standard input (`-`), a FIFO, a device.
@@ -90,7 +153,9 @@ impl TaskSource {
     pub fn place_of(&self, task_id: &str, line: u64) -> Place {
         let (file, line) = match &self.tasks {
             Tasks::Listed(reader) => (reader.name().to_owned(), line),
+            Tasks::Configured(Configured { place: Some(place), .. }) => return place.clone(),
             Tasks::Configured(_) => (format!("task {task_id}"), 0),
+            Tasks::Swept(expanded) => return expanded.typed().place_of(task_id, line),
         };
         Place { file, line, column: 0 }
     }
@@ -100,6 +165,7 @@ impl TaskSource {
         match &mut self.tasks {
             Tasks::Listed(reader) => reader.next_batch(),
             Tasks::Configured(configured) => configured.next_batch(),
+            Tasks::Swept(expanded) => expanded.next_batch(),
         }
     }
 }
@@ -116,23 +182,27 @@ impl Configured {
     fn task(&self, position: usize) -> Result<Task, InputError> {
         let item = &self.items[position];
         let index = i64::try_from(position).unwrap_or(i64::MAX);
-        Task::new(index, item.id.clone(), &item.launch_cmd, &self.submit_dir)
-            .map(|task| Task {
-                environment: item.environment.clone(),
-                params_json: params_json(&item.params),
-                retries: item.retries,
-                timeout_s: item.timeout_s,
-                expected_outputs: item.expected_outputs.clone(),
-                ..task
-            })
-            .map_err(|fault| InputError::At {
-                place: Place {
-                    file: format!("task {}", item.id.as_deref().unwrap_or(&index.to_string())),
-                    line: 0,
-                    column: 0,
-                },
-                fault,
-            })
+        let task = if self.is_for_sweep {
+            Ok(Task::as_typed(index, item.id.clone(), &item.launch_cmd))
+        } else {
+            Task::new(index, item.id.clone(), &item.launch_cmd, &self.submit_dir)
+        };
+        task.map(|task| Task {
+            environment: item.environment.clone(),
+            params_json: params_json(&item.params),
+            retries: item.retries,
+            timeout_s: item.timeout_s,
+            expected_outputs: item.expected_outputs.clone(),
+            ..task
+        })
+        .map_err(|fault| InputError::At {
+            place: Place {
+                file: format!("task {}", item.id.as_deref().unwrap_or(&index.to_string())),
+                line: 0,
+                column: 0,
+            },
+            fault,
+        })
     }
 }
 

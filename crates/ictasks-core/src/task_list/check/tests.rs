@@ -6,8 +6,8 @@ fn check(format: TaskListFormat, text: &[u8]) -> Result<ListSummary, String> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text).unwrap();
     let name = file.path().display().to_string();
-    validate_with(file.path(), format, Path::new("/"), 3)
-        .map_err(|errors| errors.to_string().replace(&name, "list"))
+    let open = || open(file.path(), format, Path::new("/"));
+    validate_with(file.path(), &open, format, 3).map_err(|errors| errors.to_string().replace(&name, "list"))
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn the_first_ten_bad_lines_are_reported() {
 
 #[test]
 fn unreadable_files() {
-    let error = validate(Path::new("/no/such"), TaskListFormat::Lines, Path::new("/")).unwrap_err();
+    let error = validate(Path::new("/no/such"), TaskListFormat::Lines, Path::new("/"), false).unwrap_err();
     assert_eq!(error.to_string(), "/no/such: cannot be read: No such file or directory (os error 2)");
     let source = std::error::Error::source(&error).unwrap();
     assert!(source.to_string().contains("No such file"), "{source}");
