@@ -162,7 +162,9 @@ fn lines_of_a_stream_are_multiplied() {
     let run = run.run().expect(SUCCEEDED);
     assert_eq!(run.record.column("tasks", "param_x").len(), 300);
     let warnings: Vec<_> = run.stderr.lines().filter(|line| line.starts_with("warning")).collect();
-    insta::assert_snapshot!(warnings.join("\n"), @"");
+    insta::assert_snapshot!(warnings.join("\n"), @"
+    warning: <stdin>:1: `{oops}` is no parameter of the sweep and stays as it is; write `{{oops}}` if that is meant
+    ");
     let twice =
         farm().yaml("sweep: {grid: {x: [1]}}\n").stdin("echo {x}\necho {x}\n").run().expect(BAD_INPUT);
     assert!(twice.stderr.contains("was given before; each task needs its own"), "{}", twice.stderr);
@@ -248,7 +250,18 @@ fn a_dry_run_shows_points_and_commands() {
         run.stdout.lines().filter(|line| !line.starts_with("workers") && !line.starts_with("  worker"));
     let shown: Vec<&str> =
         shown.filter(|line| !line.contains("_per_") && !line.contains("run directory")).collect();
-    insta::assert_snapshot!(shown.join("\n"), @"");
+    insta::assert_snapshot!(shown.join("\n"), @r#"
+    6 tasks
+    sweep: 6 points of x, n (grid)
+    task x=a_b,n=1: ["/bin/sh", "-c", "echo 'a b' {y} ${x} 1"]
+    task x=a_b,n=2: ["/bin/sh", "-c", "echo 'a b' {y} ${x} 2"]
+    task x=a_b,n=3: ["/bin/sh", "-c", "echo 'a b' {y} ${x} 3"]
+    task x=c,n=1: ["/bin/sh", "-c", "echo c {y} ${x} 1"]
+    task x=c,n=2: ["/bin/sh", "-c", "echo c {y} ${x} 2"]
+    the run makes 24 files and directories, 4 a task, and 5 of the record
+    warning: farm.yaml:1:13: `{y}` is no parameter of the sweep and stays as it is; write `{{y}}` if that is meant
+    warning: farm.yaml:1:13: `${x}` is left to the shell; the parameter is written `{x}`
+    "#);
 }
 
 /// What a sweep says that must be refused before anything is made.
@@ -261,64 +274,88 @@ fn refused(farm: Farm) -> String {
 #[test]
 fn points_with_one_id() {
     let said = refused(farm().yaml("launch_cmd: a\nid: 'x{x}'\nsweep: {grid: {x: [1, 2], n: [1, 2]}}\n"));
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"
+    error: farm.yaml:2:5: the id `x1` comes of two points, x=1 n=1 and x=1 n=2; put `{n}` into the template `id:`
+    ");
 }
 
 #[test]
 fn lines_with_one_id() {
     let said = refused(farm().yaml("id: 'x{x}'\nsweep: {grid: {x: [1]}}\n").list("a\nb\n"));
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"
+    error: farm.yaml:1:5: the id `x1` comes of two points, x=1 in line 1 and x=1 in line 2; give each line an id of its own (JSON lines, `tasks:`)
+    ");
 }
 
 #[test]
 fn values_that_differ_in_what_ids_cannot_have() {
     let said = refused(echo("{x}", "grid: {x: [a b, a/b]}"));
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r#"
+    error: farm.yaml:3:3: the id `x=a_b` comes of two points, x=a b and x=a/b; an id has only letters, digits and `. _ - = , + @ :`, all else becomes `_`; give a template `id:` with a parameter that differs in these, such as `id: "{name}"`
+    "#);
 }
 
 #[test]
 fn an_unknown_parameter_in_the_template_of_ids() {
     let said = refused(farm().yaml("launch_cmd: a\nid: 'x{y}'\nsweep: {grid: {x: [1]}}\n"));
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"
+    error: farm.yaml:2:5: `id`: `{y}` is no parameter of the sweep; its parameters are `x`
+    ");
 }
 
 #[test]
 fn unequal_lengths() {
     let said = refused(echo("{x}", "zip:\n    x: [1, 2]\n    n: [1]"));
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"
+    error: farm.yaml:4:5: `sweep.zip`: `x` has 2 values and `n` has 1 value; side by side they need as many (`grid` makes all combinations)
+    ");
 }
 
 #[test]
 fn a_value_that_would_be_code() {
     let said = refused(farm().yaml("sweep: {grid: {x: [1, a b]}}\n").list("true\necho `echo {x}`\n"));
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r#"
+    error: tasks.txt:2: the value `a b` of `x` cannot be written there (in backquotes, here-documents, comments, arithmetic, behind `case` or `eval`, or for a shell unlike sh); write `"$ICTASKS_PARAM_X"` instead of `{x}` (at x=a b)
+    "#);
 }
 
 #[test]
 fn a_pattern_that_finds_nothing() {
     let said = refused(echo("{file}", "glob: chunks/*.fa"));
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"
+    error: farm.yaml:3:9: `sweep.glob`: there is no file `chunks/*.fa` in `[TMP]`
+    ");
 }
 
 #[test]
 fn a_table_that_is_not_there_and_one_that_is_wrong() {
     let said = refused(echo("{x}", "file: points.csv"));
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"
+    error: [TMP]/points.csv: cannot be read: No such file or directory (os error 2)
+    ");
     let said = refused(echo("{x}", "file: points.csv").file("points.csv", "x,n\n1,2\n3\n"));
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"
+    error: [TMP]/points.csv:3: 1 value, and there are 2 columns; give a value for each, if need be an empty one
+    ");
 }
 
 #[test]
 fn a_sweep_of_nothing_and_a_command_without_a_sweep() {
     let said = refused(farm().yaml("sweep: {grid: {x: [1]}}\n"));
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"
+    error: farm.yaml: the sweep has nothing to run; give `launch_cmd:`, `tasks:` or a list with --tasklist FILE
+    ");
     let said = refused(farm().yaml("launch_cmd: echo\n"));
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"
+    error: farm.yaml:1:13: `launch_cmd` goes with `sweep:`; tasks without parameters stand under `tasks:`
+    ");
 }
 
 #[test]
 fn a_parameter_of_the_task_and_of_the_sweep() {
     let jsonl = "{\"launch_cmd\": \"true\", \"params\": {\"x\": 1}}\n";
     let said = refused(farm().yaml("sweep: {grid: {x: [1]}}\n").jsonl(jsonl));
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @"
+    error: tasks.jsonl:1: the parameter `x` is among `params` of the task and in the sweep; give it once
+    ");
 }

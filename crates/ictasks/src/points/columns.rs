@@ -154,9 +154,10 @@ fn float(number: f64) -> Result<ParamValue, String> {
 
 /// Why pages cannot be read: above all a compression that was left out of this program.
 fn unreadable_because(message: &str) -> String {
-    if message.contains("Disabled feature") || message.contains("feature at compile time") {
+    if message.contains("Disabled feature") {
+        let name = message.rsplit(": ").next().unwrap_or_default();
         return format!(
-            "its compression is not supported ({message}); write it with zstd or without \
+            "it is compressed with `{name}`, which is not supported; write it with zstd or without \
              (`compression=\"zstd\"` in pandas, polars and pyarrow)"
         );
     }

@@ -102,7 +102,7 @@ fn bad_text_is_told_with_its_line() {
         (b"x,X\n1,2\n", "a.csv:1: the column `X` comes a second time; give it once"),
         (
             b"x,y\n1,2\n3\n",
-            "a.csv:3: 1 values, and there are 2 columns; give a value for each, if need be an empty one",
+            "a.csv:3: 1 value, and there are 2 columns; give a value for each, if need be an empty one",
         ),
         (b"x\ncaf\xe9\n", "a.csv:2: is not UTF-8; convert it, for instance with `iconv -t UTF-8`"),
         (b"x\na\0b\n", "a.csv:2: the value contains a NUL byte; remove it"),

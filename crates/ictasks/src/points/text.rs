@@ -88,8 +88,9 @@ impl TextTable {
     fn values(&self) -> Result<Vec<ParamValue>, InputError> {
         let (count, expected) = (self.row.ends.len(), self.names.len());
         if count != expected {
+            let values = if count == 1 { "value" } else { "values" };
             let message = format!(
-                "{count} values, and there are {expected} columns; give a value for each, if need be an empty one"
+                "{count} {values}, and there are {expected} columns; give a value for each, if need be an empty one"
             );
             return Err(wrong(&self.path, self.row.line, message));
         }
