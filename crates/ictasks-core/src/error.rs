@@ -154,14 +154,12 @@ pub enum Fault {
         fault: Box<Fault>,
     },
     /// Points of a sweep that make the same id.
-    #[error("the id `{id}` comes of two points, {first} and {second}; {remedy}")]
+    #[error("the id `{id}` comes of two points, {points}; {remedy}")]
     SameId {
         /// The id.
         id: String,
-        /// The values of the parameters of the first task that has it.
-        first: String,
-        /// Those of the second.
-        second: String,
+        /// The values of the parameters of the two tasks that have it.
+        points: String,
         /// What would be right.
         remedy: String,
     },

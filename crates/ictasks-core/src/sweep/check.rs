@@ -113,8 +113,7 @@ impl Expansion {
         };
         Fault::SameId {
             id: task.id.clone(),
-            first: told(task, values),
-            second: told(other, other_values),
+            points: format!("{} and {}", told(task, values), told(other, other_values)),
             remedy,
         }
     }

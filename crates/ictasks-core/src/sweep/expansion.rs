@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::ids::IdRule;
-use super::points::{Points, SweepFiles};
+use super::points::{Points, PointsError, SweepFiles};
 use super::quoting::Dialect;
 use crate::config::{Config, SweepPart};
 use crate::error::{Fault, InputError, Place};
@@ -38,11 +38,11 @@ impl Expansion {
     ) -> Result<Option<Self>, InputError> {
         let Some(sweep) = &config.sweep else { return Ok(None) };
         let points = Points::of(sweep, files, submit_dir).map_err(|(key, error)| match error {
-            Ok(message) => InputError::At {
+            PointsError::OfPart(message) => InputError::At {
                 place: config.places.of_part(key),
                 fault: Fault::Syntax(format!("`sweep.{key}`: {message}")),
             },
-            Err(error) => error,
+            PointsError::Placed(error) => *error,
         })?;
         let id = config.id.as_deref().map(|template| {
             IdRule::template(template, points.names()).map_err(|word| InputError::At {

@@ -92,8 +92,20 @@ enum Values {
     Table(Arc<dyn SweepFiles>, PathBuf),
 }
 
-/// What keeps a sweep from having points: with its key, or with a place of its own.
-pub(super) type PointsError = Result<String, InputError>;
+/// What keeps a sweep from having points.
+#[derive(Debug)]
+pub(super) enum PointsError {
+    /// It belongs to the key of the part.
+    OfPart(String),
+    /// It has a place of its own.
+    Placed(Box<InputError>),
+}
+
+impl From<InputError> for PointsError {
+    fn from(error: InputError) -> Self {
+        Self::Placed(Box::new(error))
+    }
+}
 
 impl Points {
     /// The points of a sweep that was typed; relative names of files begin in `base`.
@@ -108,7 +120,7 @@ impl Points {
                 SweepPart::Grid(axes) => {
                     for (name, axis) in axes {
                         let added = points.add(&[name], axis.count(), Values::Axis(axis.clone()));
-                        added.map_err(|message| (part.key(), Ok(message)))?;
+                        added.map_err(|message| (part.key(), PointsError::OfPart(message)))?;
                     }
                     continue;
                 }
@@ -116,17 +128,23 @@ impl Points {
                     let names: Vec<&String> = axes.iter().map(|(name, _)| name).collect();
                     let count = axes.first().map_or(0, |(_, axis)| axis.count());
                     let axes = axes.iter().map(|(_, axis)| axis.clone()).collect();
-                    points.add(&names, count, Values::Zip(axes)).map_err(Ok)
+                    points.add(&names, count, Values::Zip(axes)).map_err(PointsError::OfPart)
                 }
                 SweepPart::List { names, rows } => {
                     let names: Vec<&String> = names.iter().collect();
-                    points.add(&names, rows.len() as u64, Values::Rows(rows.clone())).map_err(Ok)
+                    points
+                        .add(&names, rows.len() as u64, Values::Rows(rows.clone()))
+                        .map_err(PointsError::OfPart)
                 }
                 SweepPart::Random(random) => {
                     let names: Vec<&String> = random.parameters.iter().map(|(name, _)| name).collect();
-                    points.add(&names, random.count, Values::Random(random.clone())).map_err(Ok)
+                    points
+                        .add(&names, random.count, Values::Random(random.clone()))
+                        .map_err(PointsError::OfPart)
                 }
-                SweepPart::Glob(patterns) => points.add_files(patterns, files.as_ref(), base).map_err(Ok),
+                SweepPart::Glob(patterns) => {
+                    points.add_files(patterns, files.as_ref(), base).map_err(PointsError::OfPart)
+                }
                 SweepPart::File(path) => points.add_table(&base.join(path), files),
             };
             added.map_err(|error| (part.key(), error))?;
@@ -177,12 +195,12 @@ impl Points {
     }
 
     fn add_table(&mut self, path: &Path, files: &Arc<dyn SweepFiles>) -> Result<(), PointsError> {
-        let mut table = files.open(path).map_err(Err)?;
+        let mut table = files.open(path)?;
         let names = table.names().to_vec();
         let mut kept = Some(Vec::new());
         let mut count: u64 = 0;
         while let Some(row) = table.next_row() {
-            let row = row.map_err(Err)?;
+            let row = row?;
             count += 1;
             if let Some(rows) = &mut kept {
                 rows.push(row);
@@ -192,13 +210,14 @@ impl Points {
             }
         }
         if count == 0 {
-            return Err(Ok(format!("`{}` has no rows; give a point a row", path.display())));
+            let message = format!("`{}` has no rows; give a point a row", path.display());
+            return Err(PointsError::OfPart(message));
         }
         let values = match kept {
             Some(rows) => Values::Rows(rows),
             None => Values::Table(Arc::clone(files), path.to_owned()),
         };
-        self.add(&names.iter().collect::<Vec<_>>(), count, values).map_err(Ok)
+        self.add(&names.iter().collect::<Vec<_>>(), count, values).map_err(PointsError::OfPart)
     }
 
     /// Number of points.

@@ -76,7 +76,8 @@ impl ParamValue {
 
     /// Whether it is a number whose characters are not those that JSON has for it.
     pub(super) fn is_written_otherwise(&self) -> bool {
-        self.json.is_number() && self.json.to_string() != self.text
+        let in_json = self.json.to_string();
+        self.json.is_number() && in_json != self.text
     }
 
     /// As commands and variables have it, not quoted.

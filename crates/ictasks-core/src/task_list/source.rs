@@ -24,7 +24,7 @@ pub struct TaskSource {
 enum Tasks {
     Listed(Box<TaskReader>),
     Configured(Configured),
-    Swept(Expanded),
+    Swept(Box<Expanded>),
 }
 
 /// The tasks of a configuration, and how many of them were handed out.
@@ -89,7 +89,7 @@ impl TaskSource {
         let typed = self.for_sweep();
         let (is_stream, task_count) = (typed.is_stream, typed.task_count);
         let task_count = task_count.and_then(|count| count.checked_mul(expansion.point_count()));
-        Self { is_stream, task_count, tasks: Tasks::Swept(Expanded::new(expansion.clone(), typed)) }
+        Self { is_stream, task_count, tasks: Tasks::Swept(Box::new(Expanded::new(expansion.clone(), typed))) }
     }
 
     /// What the user should know of what was read so far; each thing is told once.

@@ -46,7 +46,7 @@ fn points_with(parts: Vec<SweepPart>, files: Pretended) -> Result<Points, (&'sta
 }
 
 fn shown(parts: Vec<SweepPart>, files: Pretended) -> Vec<String> {
-    let points = Arc::new(points_with(parts, files).ok().expect("good parts"));
+    let points = Arc::new(points_with(parts, files).expect("good parts"));
     let mut cursor = Cursor::new(Arc::clone(&points));
     let mut shown = Vec::new();
     while let Some(point) = cursor.next_point() {
@@ -78,7 +78,9 @@ fn files_are_absolute_and_come_once() {
     let found = shown(vec![SweepPart::Glob(vec!["c/a*".to_owned(), "c/*".to_owned()])], files);
     assert_eq!(found, ["/s/c/a.fa a", "/s/c/b.tar.gz b.tar"]);
     let none = points_with(vec![SweepPart::Glob(vec!["x/*".to_owned()])], Pretended::default());
-    assert!(matches!(none, Err(("glob", Ok(message))) if message == "there is no file `x/*` in `/s`"));
+    assert!(
+        matches!(none, Err(("glob", PointsError::OfPart(message))) if message == "there is no file `x/*` in `/s`")
+    );
 }
 
 #[test]
@@ -96,7 +98,7 @@ fn small_tables_are_kept_and_large_ones_are_read_again() {
 #[test]
 fn what_cannot_be_swept_is_refused() {
     let told = |parts| match points_with(parts, Pretended::default()) {
-        Err((key, Ok(message))) => format!("{key}: {message}"),
+        Err((key, PointsError::OfPart(message))) => format!("{key}: {message}"),
         other => panic!("{:?}", other.map(|points| points.count)),
     };
     assert_eq!(
