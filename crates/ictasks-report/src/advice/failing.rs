@@ -161,13 +161,9 @@ pub(super) fn time_limit(case: &Case<'_>) -> Option<Advice> {
     );
     let hung = most_hung(case);
     let (rule, title, setting) = if hung {
-        let example = groups().next().map(|group| one_line(&group.example.task_id))?;
+        let example = groups().next().map(|group| look_at(case, group))?;
         let title = "Find out what tasks wait for: most that the time limit ended computed nothing";
-        (
-            "hanging",
-            title,
-            format!("ictasks report --task {example} (what it printed last, and how to repeat it)"),
-        )
+        ("hanging", title, format!("{example} (what it printed last, and how to repeat it)"))
     } else {
         let title = "Give tasks more time: the limit ended some that were at work";
         ("time_limit", title, format!("timeout: {:.0} (twice as long)", 2.0 * limit_s))
@@ -229,6 +225,15 @@ pub(super) fn groups(case: &Case<'_>) -> Vec<Advice> {
     groups.into_iter().map(|group| of_group(case, group)).collect()
 }
 
+/// The command that shows the example of a group.
+fn look_at(case: &Case<'_>, group: &FailureGroup) -> String {
+    let of_run = case.findings.runs.first().map(|run| run.run_dir.as_str());
+    let run_dir = group.example.run.as_deref().or(of_run).unwrap_or(".");
+    // A name with a zero byte does not exist.
+    let run_dir = shlex::try_quote(run_dir).unwrap_or_default();
+    format!("ictasks report {} --task {}", one_line(&run_dir), one_line(&group.example.task_id))
+}
+
 /// The parameter value or host that stands out most.
 fn in_common(group: &FailureGroup) -> String {
     let Some(over) = group.over_represented.first() else { return String::new() };
@@ -244,9 +249,9 @@ fn of_group(case: &Case<'_>, group: &FailureGroup) -> Advice {
     let share = percent(part(group.attempt_count, case.findings.attempt_count));
     let unknown = || {
         format!(
-            "Find out why {} failed: run one by hand (ictasks report --task {})",
+            "Find out why {} failed: run one by hand ({})",
             counted(group.task_count, "task"),
-            one_line(&group.example.task_id)
+            look_at(case, group)
         )
     };
     Advice {
