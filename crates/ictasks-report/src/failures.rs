@@ -4,11 +4,13 @@
 //! [`mask`]); the idea of templates is that of Drain (He et al., ICWS 2017). Only above
 //! [`MANY_GROUPS`] groups are near-duplicates merged ([`merge`]).
 
+use std::ops::Range;
+
 use ictasks_core::attempt::Outcome;
 use polars::prelude::*;
 
 use crate::error::ReportError;
-use crate::load::{Attempts, batches, column_names, column_or_null, row_count};
+use crate::load::{Attempts, batches, column_names, column_or_null};
 use crate::source::{Source, Table};
 
 pub(crate) mod findings;
@@ -72,7 +74,7 @@ impl Gathered {
             mask: mask::Mask::new(&attempts.hosts),
         };
         for (run, source) in sources.iter().enumerate().filter(|(_, source)| source.has(Table::Attempts)) {
-            gathering.read(source, attempts, first_rows[run])?;
+            gathering.read(source, attempts, first_rows[run]..first_rows[run + 1])?;
         }
         let mut gathered = gathering.gathered;
         if gathered.groups.len() > MANY_GROUPS {
@@ -89,7 +91,7 @@ struct Gathering {
 }
 
 impl Gathering {
-    fn read(&mut self, source: &Source, attempts: &Attempts, first_row: usize) -> Result<(), ReportError> {
+    fn read(&mut self, source: &Source, attempts: &Attempts, rows: Range<usize>) -> Result<(), ReportError> {
         let known = column_names(source, Table::Attempts)?;
         let column = |name: &str, kind| column_or_null(&known, name, kind);
         // Of an attempt that did not fail all of these but the code are null, and cost nothing.
@@ -102,9 +104,8 @@ impl Gathering {
             column("stderr_tail", DataType::String),
             column("stdout_tail", DataType::String),
         ]);
-        let mut row = first_row;
-        let rows = row_count(source, Table::Attempts)?;
-        batches::for_each_in_parts(query, rows, &mut |batch| {
+        let mut row = rows.start;
+        batches::for_each_in_parts(query, rows.len(), &mut |batch| {
             let outcomes = attempts.outcome.get(row..row + batch.height()).unwrap_or_default();
             self.take(batch, outcomes, row)?;
             row += batch.height();

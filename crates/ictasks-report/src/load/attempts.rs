@@ -135,7 +135,6 @@ impl Attempts {
             workers: PlHashMap::default(),
             grouping: Grouping::new(group_by),
             sessions,
-            outcome_of: HashMap::new(),
         };
         let mut first_rows = vec![0];
         for (run, source) in sources.iter().enumerate() {
@@ -198,7 +197,6 @@ struct Reader<'a> {
     workers: PlHashMap<Worker, u32>,
     grouping: Grouping,
     sessions: &'a mut Vec<Session>,
-    outcome_of: HashMap<String, Outcome>,
 }
 
 impl Reader<'_> {
@@ -232,7 +230,7 @@ impl Reader<'_> {
 
     fn take(&mut self, run: usize, batch: &DataFrame) -> Result<(), ReportError> {
         let number = u32::try_from(run).unwrap_or(u32::MAX);
-        let outcomes = self.outcomes(batch)?;
+        let outcomes = Self::outcomes(batch)?;
         self.take_workers(number, batch)?;
         self.take_sessions(run, batch)?;
         self.grouping.take(batch)?;
@@ -249,16 +247,14 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn outcomes(&mut self, batch: &DataFrame) -> Result<Vec<Outcome>, ReportError> {
+    fn outcomes(batch: &DataFrame) -> Result<Vec<Outcome>, ReportError> {
         let mut names = Interned::default();
         let numbers = batches::categories(batch, "outcome", &mut names)?;
         let outcomes: Vec<Outcome> = (0..names.len())
             .map(|number| {
                 let name = names.text(u32::try_from(number).unwrap_or(0));
-                let known = Outcome::ALL.iter().copied();
-                *self.outcome_of.entry(name.to_owned()).or_insert_with(|| {
-                    known.clone().find(|outcome| outcome.as_str() == name).unwrap_or(Outcome::Failed)
-                })
+                let known = Outcome::ALL.iter().copied().find(|outcome| outcome.as_str() == name);
+                known.unwrap_or(Outcome::Failed)
             })
             .collect();
         let of = |number: &u32| outcomes.get(*number as usize).copied().unwrap_or(Outcome::Pending);
