@@ -264,6 +264,17 @@ fn a_dry_run_shows_points_and_commands() {
     "#);
 }
 
+#[test]
+fn variables_and_expected_outputs_of_each_point() {
+    let yaml = "launch_cmd: 'echo \"$OUT\"; echo > a-1; echo > \"$OUT\"'\nenvironment: {OUT: 'a-{n}'}\n\
+                expected_outputs: ['a-{n}', 'b-{n}']\nsweep: {grid: {n: [1, 2]}}\n";
+    let run = farm().yaml(yaml.replace(", 'b-{n}'", "")).run().expect(SUCCEEDED);
+    assert_eq!(outputs(&run.record), ["a-1\n", "a-2\n"]);
+    let run = farm().yaml(yaml).run().expect(FAILED);
+    let said = "`b-2` of its `expected_outputs` was not made";
+    assert!(run.record.column("tasks", "error")[1].as_str().is_some_and(|error| error.contains(said)));
+}
+
 /// What a sweep says that must be refused before anything is made.
 fn refused(farm: Farm) -> String {
     let run = farm.run().expect(BAD_INPUT);
