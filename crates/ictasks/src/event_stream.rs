@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -53,14 +54,21 @@ pub fn take(number: i32) -> Result<OwnedFd, Failure> {
     })
 }
 
+/// What the first line says.
+pub struct Hello<'a> {
+    /// Our id of the run.
+    pub run_id: &'a str,
+    /// Tasks of this start, where the number is known.
+    pub task_count: Option<u64>,
+    /// Where an earlier record was moved.
+    pub set_aside: Option<&'a Path>,
+    /// How the run is done.
+    pub plan: &'a Plan,
+}
+
 impl EventStream {
     /// Begins the stream with its first line.
-    pub fn start(
-        descriptor: OwnedFd,
-        plan: &Plan,
-        run_id: &str,
-        task_count: Option<u64>,
-    ) -> io::Result<Self> {
+    pub fn start(descriptor: OwnedFd, hello: &Hello<'_>) -> io::Result<Self> {
         let (batches, waiting) = sync_channel(WAITING);
         let thread = std::thread::Builder::new()
             .name("event-stream".to_owned())
@@ -69,11 +77,12 @@ impl EventStream {
             "event": "hello",
             "stream_version": STREAM_VERSION,
             "ictasks_version": env!("CARGO_PKG_VERSION"),
-            "run_id": run_id,
-            "job_id": plan.job_id,
-            "run_dir": plan.run_dir,
-            "worker_count": plan.workers.len(),
-            "task_count": task_count,
+            "run_id": hello.run_id,
+            "job_id": hello.plan.job_id,
+            "run_dir": hello.plan.run_dir,
+            "set_aside": hello.set_aside,
+            "worker_count": hello.plan.workers.len(),
+            "task_count": hello.task_count,
         });
         let stream = Self { batches, thread };
         stream.send(Batch::Line(hello));
