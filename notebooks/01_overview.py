@@ -55,27 +55,47 @@ outcomes = outcomes.reindex([outcome for outcome in LOOKS if outcome in outcomes
 outcomes = outcomes[(outcomes[["tasks", "attempts"]] > 0).any(axis=1)]
 
 figure, axes = plt.subplots(figsize=(8, 2.3))
-for place, (column, unit) in enumerate({"core_s": "core s", "tasks": "tasks"}.items()):
+for place, column in enumerate(["core_s", "tasks"]):
     left = 0.0
     total = outcomes[column].sum()
     for outcome, value in outcomes[column].items():
         colour, hatch = LOOKS[outcome]
         share = value / total if total else 0.0
-        axes.barh(place, share, left=left, color=colour, hatch=hatch, edgecolor="white" if colour != "#FFFFFF" else "black",
-                  label=outcome if place == 0 else None)
+        axes.barh(
+            place,
+            share,
+            left=left,
+            color=colour,
+            hatch=hatch,
+            edgecolor="white" if colour != "#FFFFFF" else "black",
+            label=outcome if place == 0 else None,
+        )
         if share > 0.06:
-            axes.text(left + share / 2, place, f"{value:,.0f}", ha="center", va="center", fontsize=9,
-                      bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5})
+            axes.text(
+                left + share / 2,
+                place,
+                f"{value:,.0f}",
+                ha="center",
+                va="center",
+                fontsize=9,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+            )
         left += share
-axes.set(yticks=[0, 1], yticklabels=["core time [core s]", "tasks"], xlabel="share [%]", title="How tasks ended, and what that cost")
+axes.set(
+    yticks=[0, 1],
+    yticklabels=["core time [core s]", "tasks"],
+    xlabel="share [%]",
+    title="How tasks ended, and what that cost",
+)
 axes.set_xticks(np.linspace(0, 1, 6), [f"{tick:.0f}" for tick in np.linspace(0, 100, 6)])
 axes.grid(visible=False)
 axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
 plt.show()
 
 # %% [markdown]
-# **Read:** where an outcome's share of the core time is wider than its share of the tasks, each of these was dearer than
-# most. Retries count as core time, not as tasks. **Change:** much core time without success is notebook 04's business.
+# **Read:** where an outcome's share of the core time is wider than its share of the tasks, each of these was dearer
+# than most. Retries count as core time, not as tasks. **Change:** much core time without success is notebook 04's
+# business.
 #
 # ## What each worker did
 #
@@ -119,8 +139,15 @@ elif len(ran) <= 5000 and len(workers) <= 64:
         label = outcome
         for worker, bars in of_outcome.groupby("worker"):
             spans = list(zip(bars["start_s"], bars["end_s"] - bars["start_s"]))
-            axes.broken_barh(spans, (workers.index(worker) - 0.4, 0.8), facecolors=colour, hatch=hatch,
-                             edgecolor="white", linewidth=0.4, label=label)
+            axes.broken_barh(
+                spans,
+                (workers.index(worker) - 0.4, 0.8),
+                facecolors=colour,
+                hatch=hatch,
+                edgecolor="white",
+                linewidth=0.4,
+                label=label,
+            )
             label = None
     axes.set_yticks(range(len(workers)), workers)
 else:
@@ -128,25 +155,40 @@ else:
     shares = np.array([busy_share(ran[ran["worker"] == worker], edges) for worker in workers])
     rows = [part.mean(axis=0) for part in np.array_split(shares, min(64, len(workers)))]
     figure, axes = plt.subplots(figsize=(8, 4.4))
-    image = axes.imshow(rows, aspect="auto", cmap="cividis", vmin=0, vmax=1, interpolation="nearest",
-                        extent=(0.0, alive_s.sum(), len(workers), 0))
+    image = axes.imshow(
+        rows,
+        aspect="auto",
+        cmap="cividis",
+        vmin=0,
+        vmax=1,
+        interpolation="nearest",
+        extent=(0.0, alive_s.sum(), len(workers), 0),
+    )
     figure.colorbar(image, label="share of time with a task")
     axes.grid(visible=False)
 if len(ran):
     for start in axis_s[1:]:
         axes.axvline(start, color="black", ls="--", lw=1)
-        axes.annotate("resumed", (start, 1), xycoords=("data", "axes fraction"), fontsize=8, ha="left", va="bottom",
-                      xytext=(2, 1), textcoords="offset points")
-    axes.set(xlabel="time in which a session was alive [s]", ylabel="host/worker", xlim=(0, alive_s.sum()))
+        axes.annotate(
+            "resumed",
+            (start, 1),
+            xycoords=("data", "axes fraction"),
+            fontsize=8,
+            ha="left",
+            va="bottom",
+            xytext=(2, 1),
+            textcoords="offset points",
+        )
+    axes.set(xlabel="time in which a session was alive [s]", ylabel="worker", xlim=(0, alive_s.sum()))
     axes.set_title("What each worker did", loc="left")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     plt.show()
 
 # %% [markdown]
-# **Read:** white is an idle worker. White at the right end is a tail (notebook 02), white everywhere is a list that came too
-# slowly or tasks too short for the farm to keep up, a worker that is whiter than the others had fewer or was lost. **Change:** put
-# long tasks first, batch short ones, ask for no more cores than stay busy.
+# **Read:** white is an idle worker. White at the right end is a tail (notebook 02), white everywhere is a list that
+# came too slowly or tasks too short for the farm to keep up, a worker that is whiter than the others had fewer or
+# was lost. **Change:** put long tasks first, batch short ones, ask for no more cores than stay busy.
 #
 # ## Cores over time
 
@@ -183,9 +225,9 @@ queue.set(ylabel="tasks that\nwait", xlabel="time in which a session was alive [
 plt.show()
 
 # %% [markdown]
-# **Read:** the gap between the dashed line and the area is what was paid for and not used. While the lower curve is above 0 there
-# was work for every core. (Tasks that never started are not in it.) **Change:** a gap while tasks wait is the farm's or the file
-# system's; a gap without waiting tasks is the list's: more tasks, or fewer cores.
+# **Read:** the gap between the dashed line and the area is what was paid for and not used. While the lower curve is
+# above 0 there was work for every core. (Tasks that never started are not in it.) **Change:** a gap while tasks
+# wait is the farm's or the file system's; a gap without waiting tasks is the list's: more tasks, or fewer cores.
 #
 # ## Where the core time went
 
@@ -196,22 +238,32 @@ if parts.empty or not available:
     print("This run held no cores for any time: nothing to show.")
 else:
     figure, axes = plt.subplots(figsize=(8, 1.2 + 0.34 * len(parts)))
-    looks = [("#0072B2", "") if name.startswith("useful") else ("#BBBBBB", "....") if name.startswith("idle") else ("#D55E00", "////")
-             for name in parts["name"]]
+    looks = [
+        ("#0072B2", "")
+        if name.startswith("useful")
+        else ("#BBBBBB", "....")
+        if name.startswith("idle")
+        else ("#D55E00", "////")
+        for name in parts["name"]
+    ]
     left = parts["core_s"].cumsum() - parts["core_s"]
     bars = axes.barh(parts["name"], parts["core_s"], left=left, edgecolor="white")
     for bar, (colour, hatch) in zip(bars, looks):
         bar.set(facecolor=colour, hatch=hatch)
-    axes.bar_label(bars, [f" {value:,.1f} ({value / available:.0%})" for value in parts["core_s"]], fontsize=9)
+    axes.bar_label(
+        bars,
+        [f" {value:,.{0 if value >= 100 else 2}f} ({value / available:.1%})" for value in parts["core_s"]],
+        fontsize=9,
+    )
     axes.invert_yaxis()
-    axes.set(xlabel=f"core time [core s] of {available:,.1f} that there were", title="Where the core time went", xlim=(0, 1.18 * available))
+    axes.set(xlabel=f"core time [core s] of {available:,.1f} that there were", xlim=(0, 1.18 * available))
     axes.set_title("Where the core time went", loc="left")
     plt.show()
 
 # %% [markdown]
-# **Read:** from top to bottom, the parts add up to all core time there was. Blue, without hatches, is what you came for. **Change:** the longest
-# bar that is not blue is where to begin: "waiting" is input and output or sleep (notebook 03), a kind of failure is notebook 04's,
-# "idle: tail" notebook 02's.
+# **Read:** from top to bottom, the parts add up to all core time there was. Blue, without hatches, is what you came
+# for. **Change:** the longest bar that is not blue is where to begin: "waiting" is input and output or sleep
+# (notebook 03), a kind of failure is notebook 04's, "idle: tail" notebook 02's.
 #
 # ## Balance of workers and hosts
 
@@ -230,13 +282,22 @@ else:
     axes.legend(loc="lower left")
     plt.show()
 pd.DataFrame(findings["hosts"])[
-    ["host", "core_count", "attempt_count", "failed_count", "slowness", "cpu_efficiency_fraction", "memory_peak_fraction"]
+    [
+        "host",
+        "core_count",
+        "attempt_count",
+        "failed_count",
+        "slowness",
+        "cpu_efficiency_fraction",
+        "memory_peak_fraction",
+    ]
 ] if findings["hosts"] else "No host is known."
 
 # %% [markdown]
-# **Read:** mean by largest is the load balance; 80 % is acceptable. In the table `slowness` is the median duration on a host by that of the
-# same groups of tasks on others: 1.5 is half as slow again; empty with one host. **Change:** few long tasks on one worker: put them first. A slow host
-# or one with most failures: leave it out and tell its owner.
+# **Read:** mean by largest is the load balance; 80 % is acceptable. In the table `slowness` is the median duration
+# on a host by that of the same groups of tasks on others: 1.5 is half as slow again; empty with one host.
+# **Change:** few long tasks on one worker: put them first. A slow host or one with most failures: leave it out and
+# tell its owner.
 #
 # ## The figures
 
@@ -265,7 +326,10 @@ figures = {
     "core occupancy": (ratio(work, available), findings["cores"]["occupancy_fraction"]),
     "CPU efficiency": (ratio(cpu.sum(), measured), findings["cores"]["cpu_efficiency_fraction"]),
     "useful core time (goodput)": (ratio(useful, work), findings["cores"]["goodput_fraction"]),
-    "load balance": (ratio(in_order.mean(), in_order.max()) if len(ran) else None, findings["cores"]["load_balance_fraction"]),
+    "load balance": (
+        ratio(in_order.mean(), in_order.max()) if len(ran) else None,
+        findings["cores"]["load_balance_fraction"],
+    ),
 }
 figures = pd.DataFrame(figures, index=["from the tables", "the report's"], dtype=float).T
 figures

@@ -1,10 +1,11 @@
 # %% [markdown]
 # # Durations, the tail, and what if
 #
-# How long do tasks take, which of them hold up the end, and how long would the run have taken with another order or other
-# numbers of cores?
+# How long do tasks take, which of them hold up the end, and how long would the run have taken with another order or
+# other numbers of cores?
 #
-# Put the directory of your own run into the next cell, and if you like the column that says which tasks are of one kind.
+# Put the directory of your own run into the next cell, and if you like the column that says which tasks are of one
+# kind.
 
 # %% tags=["parameters"]
 run_dir = "data/connectivity"
@@ -17,10 +18,19 @@ import ictasks
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import LogLocator
 
 plt.rcParams.update({"figure.figsize": (8, 3.6), "figure.constrained_layout.use": True, "axes.grid": True})
 plt.rcParams.update({"grid.alpha": 0.3, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True})
 BLUE, SKY, RED, ORANGE, GREY = "#0072B2", "#56B4E9", "#D55E00", "#E69F00", "#BBBBBB"
+
+
+def log_if_wide(axes, which, values):
+    """A logarithmic axis, with plain numbers, where values span more than a factor of 20."""
+    if len(values) and values.min() > 0 and values.max() > 20 * values.min():
+        axes.set(**{f"{which}scale": "log"})
+        getattr(axes, f"{which}axis").set_major_formatter("{x:g}")
+
 
 run = ictasks.load(run_dir)
 findings = run.report().findings
@@ -29,7 +39,11 @@ ran = attempts.dropna(subset=["started_at", "wall_s"]).copy()
 ran["wall_s"] = ran["wall_s"].astype(float)
 ran["core_s"] = ran["wall_s"] * ran["core_count"].fillna(0).astype(float)
 has_run = bool(ran["wall_s"].gt(0).any())
-print(f"{len(ran):,} attempts ran, {ran['core_s'].sum():,.1f} core s" if has_run else "No attempt ran: there is nothing to show here.")
+print(
+    f"{len(ran):,} attempts ran, {ran['core_s'].sum():,.1f} core s"
+    if has_run
+    else "No attempt ran: there is nothing to show here."
+)
 
 # %% [markdown]
 # ## How long attempts take
@@ -45,9 +59,11 @@ def quantile(values, fraction):
 if has_run:
     figure, (counts, shares) = plt.subplots(2, 1, sharex=True, figsize=(8, 4.8))
     walls = ran["wall_s"].clip(lower=ran["wall_s"].max() * 1e-9)
-    bins = np.geomspace(walls.min(), walls.max() * 1.0001, 41)
+    is_wide = walls.max() > 20 * walls.min()
+    bins = (np.geomspace if is_wide else np.linspace)(walls.min(), walls.max() * 1.0001, 41)
     counts.hist(walls, bins=bins, color=SKY, edgecolor="white")
-    counts.set(ylabel="attempts", title="Durations of attempts", xscale="log")
+    counts.set(ylabel="attempts", title="Durations of attempts")
+    log_if_wide(counts, "x", walls)
     ordered = walls.sort_values()
     rank = np.arange(1, len(ordered) + 1) / len(ordered)
     shares.step(ordered, rank, where="post", color=BLUE, label="attempts")
@@ -58,16 +74,27 @@ if has_run:
         value = quantile(walls, fraction)
         for axes in (counts, shares):
             axes.axvline(value, color="black", lw=1, ls=":")
-        counts.annotate(f"{name}\n{value:.3g} s", (value, 1), xycoords=("data", "axes fraction"), fontsize=8, va="top",
-                        ha="right", xytext=(-2, 0), textcoords="offset points")
+        counts.annotate(
+            f"{name}\n{value:.3g} s",
+            (value, 1),
+            xycoords=("data", "axes fraction"),
+            fontsize=8,
+            va="top",
+            ha="right",
+            xytext=(-2, 0),
+            textcoords="offset points",
+        )
     shares.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     plt.show()
-pd.DataFrame(findings["durations"]["quantiles"], columns=["fraction", "value", "task_id"]).rename(columns={"value": "wall_s"})
+pd.DataFrame(findings["durations"]["quantiles"], columns=["fraction", "value", "task_id"]).rename(
+    columns={"value": "wall_s"}
+)
 
 # %% [markdown]
-# **Read:** the solid curve says what share of the attempts took at most so long, the dashed one what share of all time they took together. Where
-# the dashed curve lies far below, a few long ones are most of the cost. The table names a task for each quantile. **Change:** two humps are two kinds of
-# tasks, better limited apart; a `timeout` may well be 2 to 3 times the 95 % line.
+# **Read:** the solid curve says what share of the attempts took at most so long, the dashed one what share of all
+# time they took together. Where the dashed curve lies far below, a few long ones are most of the cost. The table
+# names a task for each quantile. **Change:** two humps are two kinds of tasks, better limited apart; a `timeout`
+# may well be 2 to 3 times the 95 % line.
 #
 # ## By kind of task
 
@@ -81,22 +108,31 @@ if has_run:
     ran["kind"] = ran[group_by].astype("object").where(ran[group_by].notna(), "(none)")
     kinds = ran.groupby("kind")["core_s"].sum().sort_values(ascending=False)
     kinds = kinds.head(15)[::-1]
-    figure, (durations, sums) = plt.subplots(1, 2, sharey=True, figsize=(8, 1.4 + 0.3 * len(kinds)), width_ratios=[2, 1])
+    figure, (durations, sums) = plt.subplots(
+        1, 2, sharey=True, figsize=(8, 1.4 + 0.3 * len(kinds)), width_ratios=[2, 1]
+    )
     durations.boxplot(
-        [ran.loc[ran["kind"] == kind, "wall_s"] for kind in kinds.index], orientation="horizontal", widths=0.6,
-        whis=(5, 95), patch_artist=True, boxprops={"facecolor": SKY}, medianprops={"color": "black", "lw": 2},
+        [ran.loc[ran["kind"] == kind, "wall_s"] for kind in kinds.index],
+        orientation="horizontal",
+        widths=0.6,
+        whis=(5, 95),
+        patch_artist=True,
+        boxprops={"facecolor": SKY},
+        medianprops={"color": "black", "lw": 2},
         flierprops={"marker": ".", "markersize": 4, "markerfacecolor": RED, "markeredgecolor": RED},
     )
     sums.barh(range(1, len(kinds) + 1), kinds, color=GREY, edgecolor="black", lw=0.6, hatch="....")
     durations.set_yticks(range(1, len(kinds) + 1), [str(kind)[:40] for kind in kinds.index])
-    durations.set(xscale="log", xlabel="duration [s]", ylabel=group_by, title="Durations by kind")
+    log_if_wide(durations, "x", ran["wall_s"])
+    durations.set(xlabel="duration [s]", ylabel=group_by, title="Durations by kind")
     sums.set(xlabel="core time [core s]", title="What that costs")
     plt.show()
 
 # %% [markdown]
-# **Read:** box: the middle half; line: the median; whiskers: 5 % to 95 %; dots: beyond. Kinds stand in the order of their core time, the dearest
-# on top. **Change:** speed up or thin out what has the longest grey bar, be its box ever so far left: many short tasks hide in box plots. A box that
-# is wide says that another parameter decides: set `group_by` to it.
+# **Read:** box: the middle half; line: the median; whiskers: 5 % to 95 %; dots: beyond. Kinds stand in the order of
+# their core time, the dearest on top. **Change:** speed up or thin out what has the longest grey bar, be its box
+# ever so far left: many short tasks hide in box plots. A box that is wide says that another parameter decides: set
+# `group_by` to it.
 #
 # ## The tail
 #
@@ -114,7 +150,12 @@ else:
     end_s = (end_at - zero).dt.total_seconds().astype(float)
     tail_s = end_s.max()
     before_s = max(2 * tail_s, 1e-3)
-    changes = pd.concat([pd.Series(of_last["core_count"].to_numpy(float), start_s), -pd.Series(of_last["core_count"].to_numpy(float), end_s)])
+    changes = pd.concat(
+        [
+            pd.Series(of_last["core_count"].to_numpy(float), start_s),
+            -pd.Series(of_last["core_count"].to_numpy(float), end_s),
+        ]
+    )
     busy = changes.groupby(level=0).sum().sort_index().cumsum()
     session_cores = sessions["core_count"].iloc[-1]
     figure, axes = plt.subplots()
@@ -122,15 +163,18 @@ else:
     axes.stairs(busy, edges, fill=True, color=BLUE, alpha=0.6, label="held by tasks")
     axes.hlines(session_cores, -before_s, tail_s, color="black", ls="--", label="there")
     axes.axvspan(0, tail_s, facecolor="none", edgecolor=ORANGE, hatch="//", alpha=0.6, label="tail")
-    axes.set(xlim=(-before_s, tail_s * 1.02 + 1e-4), ylim=(0, None), xlabel="time since the last start [s]", ylabel="cores")
-    axes.set_title(f"The tail: {tail_s:.3g} s, {findings['time']['tail_idle_core_s']:.3g} core s idle in all")
+    axes.set(
+        xlim=(-before_s, tail_s * 1.02 + 1e-4), ylim=(0, None), xlabel="time since the last start [s]", ylabel="cores"
+    )
+    axes.set_title(f"The tail: {tail_s:.3g} s, {findings['time']['tail_idle_core_s']:,.1f} core s idle in all")
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     plt.show()
 pd.DataFrame(findings["time"]["tail_tasks"], columns=["task_id", "outcome", "wall_s", "group"])
 
 # %% [markdown]
-# **Read:** what is hatched and not blue was paid for and not used (of a resumed run the last session is drawn). The table has the tasks
-# that ended last. **Change:** put them first in the list; or split them; or ask for fewer cores.
+# **Read:** what is hatched and not blue was paid for and not used (of a resumed run the last session is drawn). The
+# table has the tasks that ended last. **Change:** put them first in the list; or split them; or ask for fewer
+# cores.
 #
 # ## What if the order had been another
 
@@ -159,15 +203,18 @@ if has_run:
     figure, axes = plt.subplots(figsize=(8, 2.6))
     bars = axes.barh(list(ends), list(ends.values()), color=[BLUE, SKY, SKY, SKY, GREY], edgecolor="black", lw=0.6)
     bars[-1].set_hatch("....")
-    axes.bar_label(bars, [f" {end:.3g} s" for end in ends.values()], fontsize=9)
+    axes.bar_label(bars, [f" {end:,.4g} s" for end in ends.values()], fontsize=9)
     axes.invert_yaxis()
-    axes.set(xlabel="end of the run [s]", title="What if the order had been another", xlim=(0, 1.12 * max(ends.values())))
+    axes.set(
+        xlabel="end of the run [s]", title="What if the order had been another", xlim=(0, 1.12 * max(ends.values()))
+    )
     plt.show()
 
 # %% [markdown]
-# **Read:** the replays start each task on the worker that is free first, with the durations as recorded. "Best possible" is the larger of core time by
-# cores and the longest attempt: no order beats it. **Change:** if "longest first" is much shorter, sort the list so; if "as it was" is much longer
-# than "same order, no gaps", time is lost between tasks (below) or between start and first task.
+# **Read:** the replays start each task on the worker that is free first, with the durations as recorded. "Best
+# possible" is the larger of core time by cores and the longest attempt: no order beats it. **Change:** if "longest
+# first" is much shorter, sort the list so; if "as it was" is much longer than "same order, no gaps", time is lost
+# between tasks (below) or between start and first task.
 #
 # ## What if there had been more cores
 
@@ -185,19 +232,24 @@ else:
     ends.plot(points["core_count"], points["replayed_s"], color=BLUE, marker="o", label="replayed")
     ends.axhline(longest_s, color=RED, ls=":", label="longest attempt")
     ends.set(xscale="log", yscale="log", xlabel="cores", ylabel="end of the run [s]", title="Sooner …")
-    used.plot(points["core_count"], 100 * work_s / (points["core_count"] * points["replayed_s"]), color=BLUE, marker="o")
+    used.plot(
+        points["core_count"], 100 * work_s / (points["core_count"] * points["replayed_s"]), color=BLUE, marker="o"
+    )
     used.set(xscale="log", xlabel="cores", ylabel="occupied [%]", title="… but emptier", ylim=(0, 105))
     for axes in (ends, used):
         axes.axvline(core_count, color=GREY, lw=4, alpha=0.6, zorder=0, label="as it was")
         axes.set_xticks(points["core_count"], [f"{count:g}" for count in points["core_count"]])
         axes.minorticks_off()
+    ends.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ends.yaxis.set_major_formatter("{x:g}")
     ends.legend(fontsize=8)
     plt.show()
     print(f"above {more['saturation_core_count']:.3g} cores the longest attempt alone decides when the run ends")
 
 # %% [markdown]
-# **Read:** left, how soon the run would end; right, how much of the cores that would use. Where the left curve turns flat, more cores buy nothing.
-# **Change:** take the largest number of cores at which the right curve is still above what you find acceptable, say 80 %.
+# **Read:** left, how soon the run would end; right, how much of the cores that would use. Where the left curve
+# turns flat, more cores buy nothing. **Change:** take the largest number of cores at which the right curve is still
+# above what you find acceptable, say 80 %.
 #
 # ## Gaps, and tasks that are too short
 
@@ -207,21 +259,27 @@ if gap_s is None or not has_run:
     print("No worker ran two tasks one after the other while one was ready: there are no gaps to measure.")
 else:
     median_s = quantile(ran["wall_s"], 0.5)
-    print(f"median gap between two tasks of a worker: {gap_s * 1e3:.2g} ms; median attempt: {median_s:.3g} s, {median_s / gap_s:,.0f} gaps long")
-    print("Batch some tasks into one: half of them are shorter than 20 gaps." if median_s < 20 * gap_s else "Tasks are long enough: batching would win nothing.")
+    print(f"median gap between two tasks of a worker: {gap_s * 1e3:.2g} ms")
+    print(f"median attempt: {median_s:.3g} s, {median_s / gap_s:,.0f} gaps long")
+    print(
+        "Batch some tasks into one: half of them are shorter than 20 gaps."
+        if median_s < 20 * gap_s
+        else "Tasks are long enough: batching would win nothing."
+    )
 
 # %% [markdown]
 # ## Stragglers
 #
-# Attempts that took more than three times the median of their group (of 20 or more; the report groups by program or command template), and at least a second.
+# Attempts that took more than three times the median of their group (of 20 or more; the report groups by program or
+# command template), and at least a second.
 
 # %%
 stragglers = pd.DataFrame(findings["stragglers"], columns=["task_id", "wall_s", "group", "host", "outcome"])
 stragglers if len(stragglers) else "No attempt is a straggler."
 
 # %% [markdown]
-# **Read:** are they on one host (a slow node), of one parameter value (a hard case), or anywhere (shared storage, neighbours)? **Change:** the node, the value's
-# place in the list, or nothing.
+# **Read:** are they on one host (a slow node), of one parameter value (a hard case), or anywhere (shared storage,
+# neighbours)? **Change:** the node, the value's place in the list, or nothing.
 #
 # ## Agreement with the report
 
@@ -230,7 +288,9 @@ if has_run and findings["runs"][0]["life"] != "alive":
     report = findings["time"]
     np.testing.assert_allclose(max(work_s / core_count, longest_s), report["lower_bound_s"], rtol=1e-6)
     if report["longest_first_s"] is not None:
-        np.testing.assert_allclose(replay_s(sorted(in_order, reverse=True), workers), report["longest_first_s"], rtol=1e-5)
+        np.testing.assert_allclose(
+            replay_s(sorted(in_order, reverse=True), workers), report["longest_first_s"], rtol=1e-5
+        )
     for of_report in findings["durations"]["quantiles"]:
         np.testing.assert_allclose(quantile(ran["wall_s"], of_report["fraction"]), of_report["value"], rtol=1e-9)
     if more is not None:

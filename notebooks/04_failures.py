@@ -34,23 +34,29 @@ if not has_failures:
 # %% [markdown]
 # ## Why: groups of failures
 #
-# Attempts that failed are in one group if they ended in the same way and said the same, numbers, paths and the like aside.
+# Attempts that failed are in one group if they ended in the same way and said the same, numbers, paths and the like
+# aside.
 
 # %%
 groups = run.failures()
 for number, group in groups.head(10).iterrows():
-    hosts = ", ".join(f"{host['value']} {host['count']}" for host in group["hosts"])
-    print(f"[{number}] {group['attempt_count']} attempts, {group['core_s']:.3g} core s: {group['meaning']}; on {hosts or 'no host'}")
+    where = ", ".join(f"{host['value']} {host['count']}" for host in group["hosts"]) or "no host"
+    cost = f"{group['attempt_count']} attempts, {group['core_s']:.3g} core s"
+    print(f"[{number}] {cost}: {group['meaning']}; on {where}")
     print(f"    {group['template'] or '(printed nothing)'}")
     for value in group["over_represented"][:3]:
-        print(f"    {value['fraction_of_group']:.0%} have {value['column']} = {value['value']}, of all attempts {value['fraction_of_all']:.0%}")
+        shares = f"{value['fraction_of_group']:.0%} have it, of all attempts {value['fraction_of_all']:.0%}"
+        print(f"    {value['column']} = {value['value']}: {shares}")
 
 # %%
 if has_failures:
     shown = groups.head(12)
     labels = [f"[{number}] {(group['template'] or group['meaning'])[:46]}" for number, group in shown.iterrows()]
     figure, (counts, costs) = plt.subplots(1, 2, sharey=True, figsize=(8.6, 1.4 + 0.42 * len(shown)))
-    for axes, column, colour, hatch, form in [(counts, "attempt_count", RED, "////", "{:,.0f}"), (costs, "core_s", GREY, "....", "{:,.3g}")]:
+    for axes, column, colour, hatch, form in [
+        (counts, "attempt_count", RED, "////", "{:,.0f}"),
+        (costs, "core_s", GREY, "....", "{:,.3g}"),
+    ]:
         bars = axes.barh(labels, shown[column], color=colour, hatch=hatch, edgecolor="white")
         axes.bar_label(bars, [" " + form.format(value) for value in shown[column]], fontsize=9)
         axes.set_xlim(0, 1.2 * max(shown[column].max(), 1e-9))
@@ -60,8 +66,8 @@ if has_failures:
     plt.show()
 
 # %% [markdown]
-# **Read:** the same groups twice: by number, and by the core time that was lost. **Change:** begin with the longest grey bar, not the longest red one: a time-out
-# costs its whole limit, a missing file next to nothing.
+# **Read:** the same groups twice: by number, and by the core time that was lost. **Change:** begin with the longest
+# grey bar, not the longest red one: a time-out costs its whole limit, a missing file next to nothing.
 #
 # ## Where: values of parameters
 #
@@ -70,10 +76,11 @@ if has_failures:
 
 # %%
 def spread(column):
-    """How far the shares of failures of its values lie apart: their standard deviation, weighted by attempts."""
+    """How far the shares of failures of its values lie apart: their variance, less what chance alone would make."""
     shares = attempts.groupby(column, observed=True)["has_failed"].agg(["mean", "size"])
-    overall = attempts["has_failed"].mean()
-    return float(np.sqrt((shares["size"] * (shares["mean"] - overall) ** 2).sum() / shares["size"].sum()))
+    overall, count = attempts["has_failed"].mean(), shares["size"].sum()
+    variance = (shares["size"] * (shares["mean"] - overall) ** 2).sum() / count
+    return variance - overall * (1 - overall) * (len(shares) - 1) / count
 
 
 candidates = [column for column in attempts if column.startswith("param_") or column == "host"]
@@ -83,26 +90,44 @@ if not has_failures or not candidates:
     print("Nothing failed, or all attempts have the same parameters and host: nothing to show.")
 else:
     down, across = (candidates + [None])[:2]
-    shares = attempts.pivot_table(values="has_failed", index=down, columns=across or (lambda _: "all"), aggfunc="mean", observed=True).astype(float)
-    sizes = attempts.pivot_table(values="core_s", index=down, columns=across or (lambda _: "all"), aggfunc="size", observed=True)
+    shares = attempts.pivot_table(
+        values="has_failed", index=down, columns=across or (lambda _: "all"), aggfunc="mean", observed=True
+    ).astype(float)
+    sizes = attempts.pivot_table(
+        values="core_s", index=down, columns=across or (lambda _: "all"), aggfunc="size", observed=True
+    )
     figure, axes = plt.subplots(figsize=(8, 1.6 + 0.32 * len(shares)))
     image = axes.imshow(100 * shares, cmap="cividis_r", vmin=0, vmax=100, aspect="auto")
-    axes.set_xticks(range(shares.shape[1]), [f"{value:g}" if isinstance(value, (int, float)) else str(value)[:12] for value in shares.columns],
-                    rotation=90 if shares.shape[1] > 12 else 0)
-    axes.set_yticks(range(shares.shape[0]), [f"{value:g}" if isinstance(value, (int, float)) else str(value)[:24] for value in shares.index])
+    axes.set_xticks(
+        range(shares.shape[1]),
+        [f"{value:g}" if isinstance(value, (int, float)) else str(value)[:12] for value in shares.columns],
+        rotation=90 if shares.shape[1] > 12 else 0,
+    )
+    axes.set_yticks(
+        range(shares.shape[0]),
+        [f"{value:g}" if isinstance(value, (int, float)) else str(value)[:24] for value in shares.index],
+    )
     if shares.size <= 200:
         for row, column in np.ndindex(*shares.shape):
             if np.isfinite(shares.iloc[row, column]):
-                axes.text(column, row, f"{100 * shares.iloc[row, column]:.0f}", ha="center", va="center", fontsize=8,
-                          color="white" if shares.iloc[row, column] > 0.5 else "black")
+                axes.text(
+                    column,
+                    row,
+                    f"{100 * shares.iloc[row, column]:.0f}",
+                    ha="center",
+                    va="center",
+                    fontsize=8,
+                    color="white" if shares.iloc[row, column] > 0.5 else "black",
+                )
     axes.grid(visible=False)
     axes.set(xlabel=across or "", ylabel=down, title="Share of attempts that failed [%]")
     figure.colorbar(image, label="failed [%]")
     plt.show()
 
 # %% [markdown]
-# **Read:** a dark row or column is a value that fails whatever the other is; a dark corner is a limit that both reach together; an even
-# grey is chance or the machine. **Change:** leave out or mend the value, not the run. Is the host among the axes, look at that host first.
+# **Read:** a dark row or column is a value that fails whatever the other is; a dark corner is a limit that both
+# reach together; an even grey is chance or the machine. **Change:** leave out or mend the value, not the run. Is
+# the host among the axes, look at that host first.
 #
 # ## When
 
@@ -116,54 +141,97 @@ else:
     axes.step(number, ended["has_failed"].cumsum(), where="post", color=RED, label="failed")
     axes.plot([0, len(ended)], [0, ended["has_failed"].sum()], color="black", ls=":", label="if evenly spread")
     for session in ended["session"].unique()[1:]:
-        axes.axvline(number[(ended["session"] == session).argmax()], color="black", ls="--", lw=1, label="resumed")
-    axes.set(xlabel="attempts that have ended", ylabel="failed so far", title="When attempts failed", xlim=(0, len(ended)), ylim=(0, None))
+        axes.axvline(number[(ended["session"] == session).argmax()], color="black", ls="--", lw=1)
+        axes.annotate(
+            "resumed",
+            (number[(ended["session"] == session).argmax()], 0.02),
+            xycoords=("data", "axes fraction"),
+            fontsize=8,
+            xytext=(2, 0),
+            textcoords="offset points",
+        )
+    axes.set(
+        xlabel="attempts that have ended",
+        ylabel="failed so far",
+        title="When attempts failed",
+        xlim=(0, len(ended)),
+        ylim=(0, None),
+    )
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     plt.show()
 
 # %% [markdown]
-# **Read:** a straight line fails at random or all over the sweep; a step is an event (a full disk, a node, a file system that was away); a bend
-# is a part of the list that is harder. **Change:** a step: look at what the host or storage did then and run these again. From the
-# start on: `max_failures` or `stop_if_none_succeed` would have ended the run sooner.
+# **Read:** a straight line fails at random or all over the sweep; a step is an event (a full disk, a node, a file
+# system that was away); a bend is a part of the list that is harder. **Change:** a step: look at what the host or
+# storage did then and run these again. From the start on: `max_failures` or `stop_if_none_succeed` would have ended
+# the run sooner.
 #
 # ## Was it worth trying again?
 
 # %%
-tries = attempts.groupby("attempt").agg(attempts=("has_failed", "size"), failed=("has_failed", "sum"), core_s=("core_s", "sum"))
+tries = attempts.groupby("attempt").agg(
+    attempts=("has_failed", "size"), failed=("has_failed", "sum"), core_s=("core_s", "sum")
+)
 tries["succeeded"] = attempts["outcome"].eq("succeeded").groupby(attempts["attempt"]).sum()
 again = attempts[attempts["attempt"] > 1]
-first = attempts[attempts["has_failed"] & attempts["task_index"].isin(again["task_index"])].drop_duplicates("task_index")
-worth = first.set_index("task_index")[["outcome"]].join(again.groupby("task_index")["outcome"].apply(lambda of_task: bool(of_task.eq("succeeded").any())).rename("then_succeeded"))
+first = attempts[attempts["has_failed"] & attempts["task_index"].isin(again["task_index"])].drop_duplicates(
+    "task_index"
+)
+worth = first.set_index("task_index")[["outcome"]].join(
+    again.groupby("task_index")["outcome"]
+    .apply(lambda of_task: bool(of_task.eq("succeeded").any()))
+    .rename("then_succeeded")
+)
 if worth.empty:
     print("No attempt that failed was tried again: nothing to show. (`retries: 1` would try each once more.)")
 else:
     by_outcome = worth.groupby("outcome", observed=True)["then_succeeded"].agg(["size", "sum"]).astype(float)
     figure, axes = plt.subplots(figsize=(8, 1.3 + 0.4 * len(by_outcome)))
     axes.barh(by_outcome.index.astype(str), by_outcome["sum"], color=BLUE, edgecolor="white", label="succeeded then")
-    bars = axes.barh(by_outcome.index.astype(str), by_outcome["size"] - by_outcome["sum"], left=by_outcome["sum"], color=RED, hatch="////", edgecolor="white", label="never succeeded")
-    axes.bar_label(bars, [f" {good:.0f} of {all_:.0f}" for all_, good in by_outcome.itertuples(index=False)], fontsize=9)
-    axes.set(xlabel="tasks that were tried again", ylabel="first failure", title="Was it worth trying again?", xlim=(0, 1.15 * by_outcome["size"].max()))
+    bars = axes.barh(
+        by_outcome.index.astype(str),
+        by_outcome["size"] - by_outcome["sum"],
+        left=by_outcome["sum"],
+        color=RED,
+        hatch="////",
+        edgecolor="white",
+        label="never succeeded",
+    )
+    axes.bar_label(
+        bars, [f" {good:.0f} of {all_:.0f}" for all_, good in by_outcome.itertuples(index=False)], fontsize=9
+    )
+    axes.set(
+        xlabel="tasks that were tried again",
+        ylabel="first failure",
+        title="Was it worth trying again?",
+        xlim=(0, 1.15 * by_outcome["size"].max()),
+    )
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     plt.show()
 tries
 
 # %% [markdown]
-# **Read:** blue, not hatched, are tasks that succeeded after they had failed first; how they failed first stands at the left. **Change:** where nearly all is hatched, retries
-# only cost: set `retries: 0`, or raise the limit that they hit. Where most is blue, the trouble is chance: retries are right, and a `retry_delay` may help.
+# **Read:** blue, not hatched, are tasks that succeeded after they had failed first; how they failed first stands at
+# the left. **Change:** where nearly all is hatched, retries only cost: set `retries: 0`, or raise the limit that
+# they hit. Where most is blue, the trouble is chance: retries are right, and a `retry_delay` may help.
 #
 # ## What an example printed
 
 # %%
 for number, group in groups.head(5).iterrows():
     example = group["example"]
-    print(f"[{number}] task {example['task_id']}, attempt {example['attempt']} on {example['host']}: {example['command'][:100]}")
-    print("\n".join("    | " + line for line in group["example_output"].splitlines()[-6:]) or "    (it printed nothing)")
+    print(f"[{number}] task {example['task_id']}, attempt {example['attempt']} on {example['host']}")
+    print(f"    {example['command'][:100]}")
+    print(
+        "\n".join("    | " + line for line in group["example_output"].splitlines()[-6:]) or "    (it printed nothing)"
+    )
     print(f"    > {group['remedy']}" if isinstance(group["remedy"], str) else "")
 
 # %% [markdown]
 # ## Run them again
 #
-# Each line runs the tasks of one group once more, in the same run directory, after you have changed what made them fail.
+# Each line runs the tasks of one group once more, in the same run directory, after you have changed what made them
+# fail.
 
 # %%
 for number, group in groups.head(10).iterrows():
@@ -173,16 +241,21 @@ for number, group in groups.head(10).iterrows():
 # ## Out of memory, and how sure that is
 
 # %%
-pd.DataFrame(findings["memory"]["out_of_memory"]) if findings["memory"]["out_of_memory"] else "No attempt ran out of memory, as far as the record tells."
+pd.DataFrame(findings["memory"]["out_of_memory"]) if findings["memory"][
+    "out_of_memory"
+] else "No attempt ran out of memory, as far as the record tells."
 
 # %% [markdown]
-# `certain`: the kernel's or Slurm's word, or ended by `enforce_memory`; `probable`: a SIGKILL that was not ours near the limit; `allocation`: the program's own words.
+# `certain`: the kernel's or Slurm's word, or ended by `enforce_memory`; `probable`: a SIGKILL that was not ours
+# near the limit; `allocation`: the program's own words.
 #
 # ## Agreement with the report
 
 # %%
 if findings["runs"][0]["life"] != "alive":
     assert attempts["has_failed"].sum() == findings["failures"]["attempt_count"]
-    np.testing.assert_allclose(attempts.loc[attempts["has_failed"], "core_s"].sum(), findings["failures"]["core_s"], rtol=1e-6)
+    np.testing.assert_allclose(
+        attempts.loc[attempts["has_failed"], "core_s"].sum(), findings["failures"]["core_s"], rtol=1e-6
+    )
     if findings["failures"]["group_count"] == len(groups):
         assert (groups["attempt_count"].sum() if has_failures else 0) == findings["failures"]["attempt_count"]

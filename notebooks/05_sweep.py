@@ -1,11 +1,12 @@
 # %% [markdown]
 # # Parameters and results of a sweep
 #
-# Which parameter does the result depend on, which one the cost, and where do tasks fail? What a task was given stands in `param_*`, the scalars that it
-# wrote to its `result.json` in `result_*`, beside what it took.
+# Which parameter does the result depend on, which one the cost, and where do tasks fail? What a task was given
+# stands in `param_*`, the scalars that it wrote to its `result.json` in `result_*`, beside what it took.
 #
-# Put the directory of your own run into the next cell. As it stands, the notebook makes a run itself, in some seconds: 500 points, Poisson's equation
-# on a square of $n^2$ points by successive over-relaxation, for 50 values of the relaxation factor $\omega$ and 10 of $n$.
+# Put the directory of your own run into the next cell. As it stands, the notebook makes a run itself, in some
+# seconds: 500 points, Poisson's equation on a square of $n^2$ points by successive over-relaxation, for 50 values
+# of the relaxation factor $\omega$ and 10 of $n$.
 
 # %% tags=["parameters"]
 run_dir = None  # a run directory; None: make a run in a fresh directory
@@ -14,9 +15,7 @@ series = None  # a column param_*: a curve for each value; None: the one with mo
 result = None  # a column result_*; None: the first that is a number
 
 # %%
-import json
 import shlex
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -30,6 +29,16 @@ plt.rcParams.update({"figure.figsize": (8, 3.6), "figure.constrained_layout.use"
 plt.rcParams.update({"grid.alpha": 0.3, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True})
 BLUE, RED, ORANGE, GREY = "#0072B2", "#D55E00", "#E69F00", "#BBBBBB"
 MARKERS = "os^vD<>PXp*h"
+# The palette of Okabe and Ito, which colour-blind readers can tell apart; markers say the same again.
+PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#777777"]
+
+
+def log_if_wide(axes, which, values):
+    """A logarithmic axis, with plain numbers, where values span more than a factor of 20."""
+    if len(values) and values.min() > 0 and values.max() > 20 * values.min():
+        axes.set(**{f"{which}scale": "log"})
+        getattr(axes, f"{which}axis").set_major_formatter("{x:g}")
+
 
 # %% [markdown]
 # ## The sweep
@@ -37,7 +46,7 @@ MARKERS = "os^vD<>PXp*h"
 # The task is a small program that writes `result.json`; the sweep is three lines of YAML.
 
 # %%
-RELAX = '''
+RELAX = """
 import json, math, sys
 omega, n, most = float(sys.argv[1]), int(sys.argv[2]), 600
 u = [[0.0] * (n + 2) for _ in range(n + 2)]
@@ -56,23 +65,25 @@ else:
     sys.exit(f"no convergence after {most} sweeps, the last change was {change:.3g}")
 with open("result.json", "w") as file:
     json.dump({"sweep_count": sweep, "centre": u[(n + 1) // 2][(n + 1) // 2]}, file)
-'''
+"""
 
-SWEEP = '''
+SWEEP = """
 job_id: relaxation
 launch_cmd: PYTHON PROGRAM {omega} {n}
 sweep:
   grid:
     omega: {from: 1.0, to: 1.98, count: 50}
     n: {from: 4, to: 22, step: 2}
-'''
+"""
 
 if run_dir is None:
     directory = Path(tempfile.mkdtemp(prefix="ictasks-sweep-"))
     program = directory / "relax.py"
     program.write_text(RELAX)
     config = directory / "sweep.yaml"
-    config.write_text(SWEEP.replace("PYTHON", shlex.quote(sys.executable)).replace("PROGRAM", shlex.quote(str(program))))
+    config.write_text(
+        SWEEP.replace("PYTHON", shlex.quote(sys.executable)).replace("PROGRAM", shlex.quote(str(program)))
+    )
     run = ictasks.taskfarm(directory / "run", config_path=config)
 else:
     run = ictasks.load(run_dir)
@@ -83,13 +94,20 @@ tasks = run.tasks()
 tasks["cpu_s"] = tasks["user_s"] + tasks["system_s"]
 params = [column for column in tasks if column.startswith("param_") and tasks[column].nunique() > 1]
 results = [column for column in tasks if column.startswith("result_") and pd.api.types.is_numeric_dtype(tasks[column])]
-numbers = sorted((column for column in params if pd.api.types.is_numeric_dtype(tasks[column])), key=lambda column: -tasks[column].nunique())
+numbers = sorted(
+    (column for column in params if pd.api.types.is_numeric_dtype(tasks[column])),
+    key=lambda column: -tasks[column].nunique(),
+)
 x = x or next(iter(numbers), None)
-few = sorted((column for column in params if column != x and tasks[column].nunique() <= 12), key=lambda column: -tasks[column].nunique())
+few = sorted(
+    (column for column in params if column != x and tasks[column].nunique() <= 12),
+    key=lambda column: -tasks[column].nunique(),
+)
 series = series or next(iter(few), None)
 result = result or next(iter(results), None)
 did_not = tasks["outcome"].ne("succeeded")
-print(f"along the axis: {x}; a curve for each: {series}; result: {result}; {did_not.sum()} of {len(tasks)} tasks did not succeed")
+print(f"along the axis: {x}; a curve for each: {series}; result: {result}")
+print(f"{did_not.sum()} of {len(tasks)} tasks did not succeed")
 if x is None:
     print("No parameter of this run is a number that varies: there is little to show here.")
 tasks[[*params, *results, "outcome", "cpu_s"]].head()
@@ -102,8 +120,12 @@ tasks[[*params, *results, "outcome", "cpu_s"]].head()
 
 # %%
 def look(position, count):
-    """Colour (from a scale that stays in order in grey) and marker of a curve."""
-    return plt.get_cmap("cividis")(position / max(count - 1, 1) * 0.92), MARKERS[position % len(MARKERS)]
+    """Colour and marker of a curve; of numbers the colours are in order, also in grey."""
+    is_number = series and pd.api.types.is_numeric_dtype(tasks[series])
+    colour = (
+        plt.get_cmap("cividis")(position / max(count - 1, 1) * 0.92) if is_number else PALETTE[position % len(PALETTE)]
+    )
+    return colour, MARKERS[position % len(MARKERS)]
 
 
 def name(column):
@@ -120,28 +142,46 @@ if x is not None:
         for position, value in enumerate(values):
             colour, marker = look(position, len(values))
             those = tasks if series is None else tasks[tasks[series] == value]
-            curve = those[those["outcome"] == "succeeded"].dropna(subset=[x, column]).groupby(x)[column].median().astype(float)
+            curve = (
+                those[those["outcome"] == "succeeded"]
+                .dropna(subset=[x, column])
+                .groupby(x)[column]
+                .median()
+                .astype(float)
+            )
             line = "-" if len(curve) <= len(those) / 2 or tasks.groupby(x).size().median() > 1 else ""
             text = f"{value:g}" if isinstance(value, (int, float, np.number)) else str(value)
             axes.plot(curve.index.astype(float), curve, ls=line, lw=1.2, color=colour, marker=marker, ms=4, label=text)
         span = [axes.get_ylim()[1]] * did_not.sum()
         if did_not.any():
-            axes.plot(tasks.loc[did_not, x].astype(float), span, ls="", marker="|", ms=12, color=RED, clip_on=False, label="no success")
-        positive = tasks.loc[~did_not, column].dropna()
-        if len(positive) and positive.min() > 0 and positive.max() > 30 * positive.min():
-            axes.set_yscale("log")
+            axes.plot(
+                tasks.loc[did_not, x].astype(float),
+                span,
+                ls="",
+                marker="|",
+                ms=12,
+                color=RED,
+                clip_on=False,
+                label="no success",
+            )
+        log_if_wide(axes, "y", tasks.loc[~did_not, column].dropna())
         axes.set_ylabel(label)
-    if spread.min() > 0 and spread.max() > 100 * spread.min():
-        rows[0, 0].set_xscale("log")
+    log_if_wide(rows[0, 0], "x", spread)
     rows[-1, 0].set_xlabel(name(x))
     rows[0, 0].set_title("Result and cost of the same tasks")
-    figure.legend(*rows[-1, 0].get_legend_handles_labels(), title=name(series) if series else None, loc="outside right center", frameon=False)
+    figure.legend(
+        *rows[-1, 0].get_legend_handles_labels(),
+        title=name(series) if series else None,
+        loc="outside right center",
+        frameon=False,
+    )
     plt.show()
 
 # %% [markdown]
-# **Read:** upper curves: the result; lower curves: what it cost, of the same tasks. Red ticks at the top edge are points that gave no result. **Change:** where the result no longer
-# changes and the cost still does, that part of the sweep can go; where a curve bends between two points, add points there (those that are done are not run
-# again: `--resume`). Here: each $n$ has its best $\omega$, and missing it to the right is dear.
+# **Read:** upper curves: the result; lower curves: what it cost, of the same tasks. Red ticks at the top edge are
+# points that gave no result. **Change:** where the result no longer changes and the cost still does, that part of
+# the sweep can go; where a curve bends between two points, add points there (those that are done are not run again:
+# `--resume`). Here: each $n$ has its best $\omega$, and missing it to the right is dear.
 #
 # ## What a better result costs
 
@@ -154,18 +194,25 @@ else:
         colour, marker = look(position, len(values))
         those = (tasks if series is None else tasks[tasks[series] == value]).dropna(subset=[result, "cpu_s"])
         text = f"{value:g}" if isinstance(value, (int, float, np.number)) else str(value)
-        axes.scatter(those[result].astype(float), those["cpu_s"].astype(float), s=16, alpha=0.7, color=[colour], marker=marker, linewidths=0, label=text)
-    for axis, column in (("x", result), ("y", "cpu_s")):
-        positive = tasks[column].dropna()
-        if len(positive) and positive.min() > 0 and positive.max() > 30 * positive.min():
-            axes.set(**{f"{axis}scale": "log"})
+        axes.scatter(
+            those[result].astype(float),
+            those["cpu_s"].astype(float),
+            s=16,
+            alpha=0.7,
+            color=[colour],
+            marker=marker,
+            linewidths=0,
+            label=text,
+        )
+    log_if_wide(axes, "x", tasks[result].dropna())
+    log_if_wide(axes, "y", tasks["cpu_s"].dropna())
     axes.set(xlabel=name(result), ylabel="CPU time of a task [s]", title="Cost by result")
     axes.legend(title=name(series) if series else None, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     plt.show()
 
 # %% [markdown]
-# **Read:** points of a curve far above its lower edge paid more than others for the same result. **Change:** the settings of the points at the lower edge
-# are the ones to keep.
+# **Read:** points of a curve far above its lower edge paid more than others for the same result. **Change:** the
+# settings of the points at the lower edge are the ones to keep.
 #
 # ## The cost of the whole plane
 
@@ -174,17 +221,27 @@ if x is None or series is None:
     print("This run has fewer than two parameters that vary: nothing to show.")
 else:
     held = tasks.assign(held_s=(tasks["wall_s"] * tasks["core_count"]).astype(float))
-    places = held[x] if held[x].nunique() <= 60 else pd.cut(held[x].astype(float), 40).map(lambda part: part.mid).astype(float)
+    places = (
+        held[x]
+        if held[x].nunique() <= 60
+        else pd.cut(held[x].astype(float), 40).map(lambda part: part.mid).astype(float)
+    )
     cost = held.pivot_table(values="held_s", index=series, columns=places, aggfunc="sum", observed=True).astype(float)
-    bad = held.assign(bad=did_not.astype(float)).pivot_table(values="bad", index=series, columns=places, aggfunc="mean", observed=True).astype(float)
+    bad = (
+        held.assign(bad=did_not.astype(float))
+        .pivot_table(values="bad", index=series, columns=places, aggfunc="mean", observed=True)
+        .astype(float)
+    )
     figure, axes = plt.subplots(figsize=(8, 1.6 + 0.28 * len(cost)))
     image = axes.imshow(cost, aspect="auto", cmap="cividis", origin="lower", interpolation="nearest")
     rows_, columns_ = np.nonzero(bad.reindex(index=cost.index, columns=cost.columns).to_numpy() >= 0.5)
     axes.plot(columns_, rows_, ls="", marker="x", color="white", ms=5, mew=2.5)
     axes.plot(columns_, rows_, ls="", marker="x", color=RED, ms=5, mew=1.2, label="half or more without success")
     shown = np.unique(np.linspace(0, cost.shape[1] - 1, min(cost.shape[1], 9)).astype(int))
-    axes.set_xticks(shown, [f"{float(cost.columns[place]):.3g}" for place in shown])
-    axes.set_yticks(range(len(cost)), [f"{value:g}" if isinstance(value, (int, float)) else str(value) for value in cost.index])
+    axes.set_xticks(shown, [f"{round(float(cost.columns[place]), 4):g}" for place in shown])
+    axes.set_yticks(
+        range(len(cost)), [f"{value:g}" if isinstance(value, (int, float)) else str(value) for value in cost.index]
+    )
     axes.grid(visible=False)
     axes.set(xlabel=name(x), ylabel=name(series), title="Core time by parameters")
     figure.colorbar(image, label="core time [core s]")
@@ -193,12 +250,14 @@ else:
     plt.show()
 
 # %% [markdown]
-# **Read:** bright is dear; a red cross is a place where half of the tasks or more did not succeed. **Change:** bright places with crosses are wasted: leave them out, or give them a smaller
-# limit. Bright places without crosses are where a coarser grid saves most.
+# **Read:** bright is dear; a red cross is a place where half of the tasks or more did not succeed. **Change:**
+# bright places with crosses are wasted: leave them out, or give them a smaller limit. Bright places without crosses
+# are where a coarser grid saves most.
 #
 # ## Which parameter decides
 #
-# The share of the variation between tasks that a parameter alone explains ($\eta^2$; of parameters with many values, in 20 classes).
+# The share of the variation between tasks that a parameter alone explains ($\eta^2$; of parameters with many
+# values, in 20 classes).
 
 
 # %%
@@ -217,12 +276,16 @@ def explained(column, by):
     return between / everything if everything > 0 else np.nan
 
 
-shares = pd.DataFrame({name(column): {name(by): explained(column, by) for by in params} for column in [*results[:3], "cpu_s"]}).astype(float)
+shares = pd.DataFrame(
+    {name(column): {name(by): explained(column, by) for by in params} for column in [*results[:3], "cpu_s"]}
+).astype(float)
 if not shares.size or not shares.notna().any(axis=None):
     print("No parameter of this run varies: nothing to show.")
 else:
     figure, axes = plt.subplots(figsize=(8, 1.2 + 0.5 * len(shares)))
-    (100 * shares).plot.barh(ax=axes, color=[*["#56B4E9", "#009E73", "#CC79A7"][: len(results[:3])], RED], edgecolor="black", width=0.8)
+    (100 * shares).plot.barh(
+        ax=axes, color=[*["#56B4E9", "#009E73", "#CC79A7"][: len(results[:3])], RED], edgecolor="black", width=0.8
+    )
     for bars, hatch in zip(axes.containers, ["", "....", "\\\\\\\\", "////"][: shares.shape[1] - 1] + ["////"]):
         for bar in bars:
             bar.set_hatch(hatch)
@@ -231,28 +294,24 @@ else:
     plt.show()
 
 # %% [markdown]
-# **Read:** long bars for the cost say what makes tasks dear; a parameter with short bars everywhere could be fixed. What is missing to 100 % is the other parameters, their
-# interplay, or noise. **Change:** sort the list by the parameter that makes tasks dear, the dear ones first (notebook 02), and thin out its values first.
+# **Read:** long bars for the cost say what makes tasks dear; a parameter with short bars everywhere could be fixed.
+# What is missing to 100 % is the other parameters, their interplay, or noise. **Change:** sort the list by the
+# parameter that makes tasks dear, the dear ones first (notebook 02), and thin out its values first.
 #
 # ## The same from the program
 #
 # `ictasks report RUN_DIR --group-by param_omega`, here for the column on the axis.
 
-
 # %%
-def report(*options):
-    line = [sys.executable, "-m", "ictasks", "report", str(run.dir), *options]
-    return subprocess.run(line, capture_output=True, text=True, check=True).stdout
-
-
 group_by = x or next(iter(params), "outcome")
-print(report("--group-by", group_by, "--top", "10"))
+report = run.report(group_by=group_by)
+print(report.text)
 
 # %% [markdown]
 # ## Agreement with the report
 
 # %%
-findings = json.loads(report("--group-by", group_by, "--format", "json", "--top", "1000"))
+findings = report.findings
 attempts = run.attempts().dropna(subset=["started_at", "wall_s"])
 attempts["core_s"] = (attempts["wall_s"] * attempts["core_count"]).astype(float)
 ours = np.sort(attempts.groupby(group_by, dropna=False, observed=True)["core_s"].sum())[::-1]

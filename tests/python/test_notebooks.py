@@ -50,14 +50,11 @@ def run_notebook(source, monkeypatch, **parameters):
     return names
 
 
-def farm(directory, lines, tasks, environment=None):
-    """A run of tasks with these lines of configuration."""
-    (directory / "farm.yaml").write_text(lines)
+def farm(directory, tasks):
+    """A run of these tasks."""
     (directory / "tasks.jsonl").write_text("".join(json.dumps(task) + "\n" for task in tasks))
-    arguments = ["--config", directory / "farm.yaml", "--tasklist", directory / "tasks.jsonl", "--run-dir", directory / "run"]
-    done = subprocess.run(
-        command(*arguments), capture_output=True, text=True, timeout=120, env=os.environ | (environment or {})
-    )
+    arguments = ["--tasklist", directory / "tasks.jsonl", "--run-dir", directory / "run"]
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=120)
     assert done.returncode in (0, 1), done.stderr
     return directory / "run"
 
@@ -76,18 +73,13 @@ def records(record, hostile, tmp_path_factory):
     def new(name):
         return tmp_path_factory.mktemp(name)
 
-    library = new("driver")
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", library / "libnvidia-ml.so.1", CLONE / "tests/gpu/nvml.c"], check=True)
-    (library / "state").write_text("".join(f"gpu GPU-{n} 80000000000 20000000000 {60 + n} 70000 {1000 + n} Stand-in\n" for n in range(2)))
-    driver = {"LD_LIBRARY_PATH": str(library), "STAND_IN_NVML": str(library / "state")}
-    gpus = "task_distribution: {cores_per_node: 2, gpus_per_task: 1}\nsample_interval: 50ms\n"
     sizes = ["--tasks", "6000", "--hosts", "5", "--workers", "15", "--failure-kinds", "60"]
     return {
         "of all outcomes": record,
         "hostile": hostile,
-        "one task": farm(new("one"), "", [{"launch_cmd": "true"}]),
-        "nothing ran": farm(new("none"), "", [{"launch_cmd": "./no-such-program"}]),
-        "GPUs": farm(new("gpus"), gpus, [{"launch_cmd": "sleep 0.4", "params": {"n": n % 2}} for n in range(4)], driver),
+        "one task": farm(new("one"), [{"launch_cmd": "true"}]),
+        "nothing ran": farm(new("none"), [{"launch_cmd": "./no-such-program"}]),
+        "GPUs": generate(new("gpus"), "--sound", "busy_gpus"),
         "many hosts and sessions": generate(new("many"), *sizes, "--sessions", "3"),
         "killed": generate(new("killed"), "--tasks", "300", "--killed"),
     }
@@ -122,5 +114,8 @@ def test_what_ships_is_small_and_neutral():
     files = [file for file in (NOTEBOOKS / "data").rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in files) < 1_000_000
     assert {file.name for file in files if file.suffix == ".parquet"} == {
-        "attempts.parquet", "events.parquet", "samples.parquet", "tasks.parquet"
+        "attempts.parquet",
+        "events.parquet",
+        "samples.parquet",
+        "tasks.parquet",
     }
