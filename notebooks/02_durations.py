@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import LogLocator
 
+plt.rcParams["text.parse_math"] = False  # dollars in what comes from tasks are dollars
 plt.rcParams.update({"figure.figsize": (8, 3.6), "figure.constrained_layout.use": True, "axes.grid": True})
 plt.rcParams.update({"grid.alpha": 0.3, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True})
 BLUE, SKY, RED, ORANGE, GREY = "#0072B2", "#56B4E9", "#D55E00", "#E69F00", "#BBBBBB"
@@ -30,6 +31,12 @@ def log_if_wide(axes, which, values):
     if len(values) and values.min() > 0 and values.max() > 20 * values.min():
         axes.set(**{f"{which}scale": "log"})
         getattr(axes, f"{which}axis").set_major_formatter("{x:g}")
+
+
+def plain(value, length=40):
+    """A value as text for a picture: what came from a task may hold control characters."""
+    text = f"{value:g}" if isinstance(value, (int, float, np.number)) else str(value)[:length]
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 run = ictasks.load(run_dir)
@@ -122,7 +129,7 @@ if has_run:
         flierprops={"marker": ".", "markersize": 4, "markerfacecolor": RED, "markeredgecolor": RED},
     )
     sums.barh(range(1, len(kinds) + 1), kinds, color=GREY, edgecolor="black", lw=0.6, hatch="....")
-    durations.set_yticks(range(1, len(kinds) + 1), [str(kind)[:40] for kind in kinds.index])
+    durations.set_yticks(range(1, len(kinds) + 1), [plain(kind) for kind in kinds.index])
     log_if_wide(durations, "x", ran["wall_s"])
     durations.set(xlabel="duration [s]", ylabel=group_by, title="Durations by kind")
     sums.set(xlabel="core time [core s]", title="What that costs")

@@ -14,11 +14,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+plt.rcParams["text.parse_math"] = False  # dollars in what comes from tasks are dollars
 plt.rcParams.update({"figure.figsize": (8, 3.6), "figure.constrained_layout.use": True, "axes.grid": True})
 plt.rcParams.update({"grid.alpha": 0.3, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True})
 BLUE, SKY, RED, ORANGE, GREY = "#0072B2", "#56B4E9", "#D55E00", "#E69F00", "#BBBBBB"
 # Cancelled attempts and those of lost nodes did not fail: they run again with `--resume`.
 FAILURES = ["failed", "signaled", "timed_out", "out_of_memory", "spawn_failed"]
+
+
+def plain(value, length=40):
+    """A value as text for a picture: what came from a task may hold control characters."""
+    text = f"{value:g}" if isinstance(value, (int, float, np.number)) else str(value)[:length]
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
 
 run = ictasks.load(run_dir)
 report = run.report()
@@ -51,7 +59,7 @@ for number, group in groups.head(10).iterrows():
 # %%
 if has_failures:
     shown = groups.head(12)
-    labels = [f"[{number}] {(group['template'] or group['meaning'])[:46]}" for number, group in shown.iterrows()]
+    labels = [f"[{number}] {plain(group['template'] or group['meaning'], 46)}" for number, group in shown.iterrows()]
     figure, (counts, costs) = plt.subplots(1, 2, sharey=True, figsize=(8.6, 1.4 + 0.42 * len(shown)))
     for axes, column, colour, hatch, form in [
         (counts, "attempt_count", RED, "////", "{:,.0f}"),
@@ -100,12 +108,12 @@ else:
     image = axes.imshow(100 * shares, cmap="cividis_r", vmin=0, vmax=100, aspect="auto")
     axes.set_xticks(
         range(shares.shape[1]),
-        [f"{value:g}" if isinstance(value, (int, float)) else str(value)[:12] for value in shares.columns],
+        [plain(value, 12) for value in shares.columns],
         rotation=90 if shares.shape[1] > 12 else 0,
     )
     axes.set_yticks(
         range(shares.shape[0]),
-        [f"{value:g}" if isinstance(value, (int, float)) else str(value)[:24] for value in shares.index],
+        [plain(value, 24) for value in shares.index],
     )
     if shares.size <= 200:
         for row, column in np.ndindex(*shares.shape):
@@ -223,7 +231,8 @@ for number, group in groups.head(5).iterrows():
     print(f"[{number}] task {example['task_id']}, attempt {example['attempt']} on {example['host']}")
     print(f"    {example['command'][:100]}")
     print(
-        "\n".join("    | " + line for line in group["example_output"].splitlines()[-6:]) or "    (it printed nothing)"
+        "\n".join("    | " + plain(line, 160) for line in group["example_output"].splitlines()[-6:])
+        or "    (it printed nothing)"
     )
     print(f"    > {group['remedy']}" if isinstance(group["remedy"], str) else "")
 

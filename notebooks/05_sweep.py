@@ -25,6 +25,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+plt.rcParams["text.parse_math"] = False  # dollars in what comes from tasks are dollars
 plt.rcParams.update({"figure.figsize": (8, 3.6), "figure.constrained_layout.use": True, "axes.grid": True})
 plt.rcParams.update({"grid.alpha": 0.3, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True})
 BLUE, RED, ORANGE, GREY = "#0072B2", "#D55E00", "#E69F00", "#BBBBBB"
@@ -38,6 +39,12 @@ def log_if_wide(axes, which, values):
     if len(values) and values.min() > 0 and values.max() > 20 * values.min():
         axes.set(**{f"{which}scale": "log"})
         getattr(axes, f"{which}axis").set_major_formatter("{x:g}")
+
+
+def plain(value, length=40):
+    """A value as text for a picture: what came from a task may hold control characters."""
+    text = f"{value:g}" if isinstance(value, (int, float, np.number)) else str(value)[:length]
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 # %% [markdown]
@@ -150,7 +157,7 @@ if x is not None:
                 .astype(float)
             )
             line = "-" if len(curve) <= len(those) / 2 or tasks.groupby(x).size().median() > 1 else ""
-            text = f"{value:g}" if isinstance(value, (int, float, np.number)) else str(value)
+            text = plain(value)
             axes.plot(curve.index.astype(float), curve, ls=line, lw=1.2, color=colour, marker=marker, ms=4, label=text)
         span = [axes.get_ylim()[1]] * did_not.sum()
         if did_not.any():
@@ -193,7 +200,7 @@ else:
     for position, value in enumerate(values):
         colour, marker = look(position, len(values))
         those = (tasks if series is None else tasks[tasks[series] == value]).dropna(subset=[result, "cpu_s"])
-        text = f"{value:g}" if isinstance(value, (int, float, np.number)) else str(value)
+        text = plain(value)
         axes.scatter(
             those[result].astype(float),
             those["cpu_s"].astype(float),
@@ -239,9 +246,7 @@ else:
     axes.plot(columns_, rows_, ls="", marker="x", color=RED, ms=5, mew=1.2, label="half or more without success")
     shown = np.unique(np.linspace(0, cost.shape[1] - 1, min(cost.shape[1], 9)).astype(int))
     axes.set_xticks(shown, [f"{round(float(cost.columns[place]), 4):g}" for place in shown])
-    axes.set_yticks(
-        range(len(cost)), [f"{value:g}" if isinstance(value, (int, float)) else str(value) for value in cost.index]
-    )
+    axes.set_yticks(range(len(cost)), [plain(value) for value in cost.index])
     axes.grid(visible=False)
     axes.set(xlabel=name(x), ylabel=name(series), title="Core time by parameters")
     figure.colorbar(image, label="core time [core s]")

@@ -40,6 +40,7 @@ def run_notebook(source, monkeypatch, **parameters):
     monkeypatch.chdir(NOTEBOOKS)
     monkeypatch.setattr(plt, "show", draw)
     names = {"__name__": source.stem}
+    plt.close("all")
     with matplotlib.rc_context({"figure.dpi": 40}), warnings.catch_warnings():
         warnings.simplefilter("error")
         for cell in code(source):

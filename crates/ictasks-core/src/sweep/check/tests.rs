@@ -104,7 +104,7 @@ expected_outputs: ['out-{x}.txt', log]
 tasks:
 - {id: a, launch_cmd: run}
 - {id: b, launch_cmd: run, environment: {OWN: 'b {x}', PLAIN: 1}, expected_outputs: ['{x}/b']}
-sweep: {grid: {x: [a b, 1.50]}}
+sweep: {grid: {x: [a b, 1.5]}}
 ";
     let (tasks, _) = tasks_of(text).unwrap();
     let variables = |task: &Task| -> Vec<String> {
@@ -113,9 +113,8 @@ sweep: {grid: {x: [a b, 1.50]}}
     let outputs = |task: &Task| task.expected_outputs.clone().unwrap().join(" ");
     assert_eq!(variables(&tasks[0]), ["OUT=o-a b", "OWN=all a b", "TEXT={x} ${x}"]);
     assert_eq!(outputs(&tasks[0]), "out-a b.txt log");
-    assert_eq!(variables(&tasks[3])[..3], ["ICTASKS_PARAM_X=1.50", "OUT=o-1.50", "OWN=b 1.50"]);
-    assert_eq!(variables(&tasks[3])[3..], ["PLAIN=1", "TEXT={x} ${x}"]);
-    assert_eq!(outputs(&tasks[3]), "1.50/b");
+    assert_eq!(variables(&tasks[3]), ["OUT=o-1.5", "OWN=b 1.5", "PLAIN=1", "TEXT={x} ${x}"]);
+    assert_eq!(outputs(&tasks[3]), "1.5/b");
 
     let plain = "launch_cmd: a\nenvironment: {A: 1}\nexpected_outputs: out\nsweep: {grid: {x: [1]}}";
     let (tasks, _) = tasks_of(plain).unwrap();
