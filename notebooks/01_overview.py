@@ -180,7 +180,7 @@ if len(ran):
             textcoords="offset points",
         )
     axes.set(xlabel="time in which a session was alive [s]", ylabel="worker", xlim=(0, alive_s.sum()))
-    axes.set_title("What each worker did", loc="left")
+    axes.set_title("What each worker did", loc="left", pad=14)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     plt.show()

@@ -9,7 +9,7 @@
 
 # %% tags=["parameters"]
 run_dir = "data/connectivity"
-group_by = None  # a column of attempts.parquet; None: a parameter with few values, else the program
+group_by = None  # a column of attempts.parquet; None: the parameter that matters most, else the program
 
 # %%
 import heapq
@@ -77,13 +77,13 @@ if has_run:
     shares.step(ordered, ordered.cumsum() / ordered.sum(), where="post", color=RED, ls="--", label="their time")
     shares.set(xlabel="duration [s]", ylabel="share up to here [%]", ylim=(0, 1.02))
     shares.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100"])
-    for fraction, name in [(0.5, "median"), (0.95, "95 %"), (1.0, "longest")]:
+    for height, (fraction, name) in zip([1, 0.8, 0.6], [(0.5, "median"), (0.95, "95 %"), (1.0, "longest")]):
         value = quantile(walls, fraction)
         for axes in (counts, shares):
             axes.axvline(value, color="black", lw=1, ls=":")
         counts.annotate(
-            f"{name}\n{value:.3g} s",
-            (value, 1),
+            f"{name} {value:.3g} s",
+            (value, height),
             xycoords=("data", "axes fraction"),
             fontsize=8,
             va="top",
@@ -108,7 +108,8 @@ pd.DataFrame(findings["durations"]["quantiles"], columns=["fraction", "value", "
 # %%
 if group_by is None:
     few = [column for column in ran if column.startswith("param_") and 1 < ran[column].nunique() <= 12]
-    group_by = few[0] if few else "program"
+    # The one whose values differ most in what their attempts take.
+    group_by = max(few, key=lambda column: ran.groupby(column)["wall_s"].mean().std(), default="program")
 if group_by == "program":
     ran["program"] = ran["command"].str.split().str[0].fillna("(none)")
 if has_run:
