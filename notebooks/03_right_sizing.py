@@ -14,6 +14,7 @@ import ictasks
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import LogLocator, NullFormatter
 
 plt.rcParams.update({"figure.figsize": (8, 3.6), "figure.constrained_layout.use": True, "axes.grid": True})
 plt.rcParams.update({"grid.alpha": 0.3, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True})
@@ -30,7 +31,10 @@ def log_if_wide(axes, which, values):
     """A logarithmic axis, with plain numbers, where values span more than a factor of 20."""
     if len(values) and values.min() > 0 and values.max() > 20 * values.min():
         axes.set(**{f"{which}scale": "log"})
-        getattr(axes, f"{which}axis").set_major_formatter("{x:g}")
+        axis = getattr(axes, f"{which}axis")
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if values.max() < 1000 * values.min() else (1,)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
 
 
 def size(size_bytes):

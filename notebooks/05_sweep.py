@@ -24,6 +24,7 @@ import ictasks
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import LogLocator, NullFormatter
 
 plt.rcParams["text.parse_math"] = False  # dollars in what comes from tasks are dollars
 plt.rcParams.update({"figure.figsize": (8, 3.6), "figure.constrained_layout.use": True, "axes.grid": True})
@@ -38,7 +39,10 @@ def log_if_wide(axes, which, values):
     """A logarithmic axis, with plain numbers, where values span more than a factor of 20."""
     if len(values) and values.min() > 0 and values.max() > 20 * values.min():
         axes.set(**{f"{which}scale": "log"})
-        getattr(axes, f"{which}axis").set_major_formatter("{x:g}")
+        axis = getattr(axes, f"{which}axis")
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if values.max() < 1000 * values.min() else (1,)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
 
 
 def plain(value, length=40):
