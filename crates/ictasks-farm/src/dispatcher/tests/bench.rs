@@ -20,7 +20,6 @@ pub fn limits() -> Limits {
         timeout_s: None,
         kill_grace_s: 10.0,
         expected_outputs: Vec::new(),
-        call: None,
         max_failures: None,
         stop_if_none_succeed: 0,
         stopping_conditions: Vec::new(),
