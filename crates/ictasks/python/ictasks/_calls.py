@@ -82,11 +82,14 @@ def dump(
     """
     body, needs_main = _body(function, tuple(args), dict(kwargs or {}))
     main = _main()
+    modules = _modules(function, args, (kwargs or {}).values())
+    if b"cloudpickle" in body:
+        modules.add("cloudpickle")
     header = {
         "format": FORMAT,
         "sys_path": main["sys_path"],
         "main": main if needs_main else None,
-        "modules": sorted(_modules(function, args, (kwargs or {}).values())),
+        "modules": sorted(modules),
     }
     _replace(Path(path), pickle.dumps(header) + body)
 
@@ -156,7 +159,7 @@ def _main() -> dict[str, Any]:
 
 def _cloudpickle() -> Any:
     try:
-        import cloudpickle
+        import cloudpickle  # type: ignore[import-untyped, import-not-found, unused-ignore]
     except ImportError:
         return None
     return cloudpickle
@@ -358,7 +361,7 @@ def _report(error: BaseException, directory: Path) -> None:
     print(told, end="", file=sys.stderr, flush=True)
     kept: dict[str, Any] = {
         "type": f"{type(error).__module__}.{type(error).__qualname__}",
-        "message": _shown(str(error), 2000),
+        "message": _told(error),
         "traceback": told,
         "exception": None,
     }
@@ -370,6 +373,13 @@ def _report(error: BaseException, directory: Path) -> None:
         _replace(directory / EXCEPTION_FILE, pickle.dumps(kept))
     except OSError as trouble:
         print(f"{EXCEPTION_FILE} cannot be written: {trouble}", file=sys.stderr)
+
+
+def _told(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return "(it cannot say what it is)"
 
 
 def _exit_code(error: SystemExit, directory: Path) -> int:
