@@ -32,6 +32,8 @@ from multiprocessing import process, spawn
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator, Mapping, Optional, Sequence, Union
 
+from .error import TaskError
+
 RESULT_FILE = "result.pickle"
 EXCEPTION_FILE = "exception.pickle"
 RESULTS_FILE = "result.json"
@@ -61,7 +63,7 @@ class RemoteTraceback(Exception):
         return f'\n"""\n{self.text}"""'
 
 
-class RemoteError(Exception):
+class RemoteError(TaskError):
     """Stands for an exception that could not go from one process to another."""
 
 
