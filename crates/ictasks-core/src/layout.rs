@@ -21,6 +21,9 @@ pub const EXCEPTION_FILE: &str = "exception.pickle";
 /// The device ids of a task's GPUs, a line each, in its directory.
 pub const GPU_IDS_FILE: &str = "gpu_ids.txt";
 
+/// The directory of records that were set aside, each in a directory named by its run id.
+pub const EARLIER: &str = "earlier";
+
 /// Name of a task's directory.
 pub fn task_directory(task_id: &str) -> String {
     format!("task_{task_id}")

@@ -31,6 +31,8 @@ import types
 from multiprocessing import process, spawn
 from typing import Any, Callable, Iterable, Iterator, Mapping, Optional, Sequence, Union
 
+from .error import TaskError
+
 RESULT_FILE = "result.pickle"
 EXCEPTION_FILE = "exception.pickle"
 RESULTS_FILE = "result.json"
@@ -60,7 +62,7 @@ class RemoteTraceback(Exception):
         return f'\n"""\n{self.text}"""'
 
 
-class RemoteError(Exception):
+class RemoteError(TaskError):
     """Stands for an exception that could not go from one process to another."""
 
 
