@@ -13,6 +13,11 @@ pub const TASK_FILE: &str = "task.json";
 /// What a task may write about itself, in its directory.
 pub const RESULTS_FILE: &str = "result.json";
 
+/// What a function call returned, in its directory.
+pub const RETURN_FILE: &str = "result.pickle";
+/// What a function call raised, in its directory.
+pub const EXCEPTION_FILE: &str = "exception.pickle";
+
 /// The device ids of a task's GPUs, a line each, in its directory.
 pub const GPU_IDS_FILE: &str = "gpu_ids.txt";
 

@@ -140,6 +140,9 @@ pub struct TaskfarmArguments {
     /// `--events-fd 3 3>events.jsonl`
     #[arg(long, value_name = "N")]
     pub events_fd: Option<i32>,
+    /// Leave out of these events what a task used: `--events-fd 3 --brief-events`
+    #[arg(long, requires = "events_fd")]
+    pub brief_events: bool,
 }
 
 /// What `ictasks watch` takes.

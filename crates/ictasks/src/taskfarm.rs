@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use ictasks_core::attempt::{Outcome, Reason};
 use ictasks_core::column::Timestamp;
 use ictasks_core::event::EventSink;
+use ictasks_core::event::json::Detail;
 use ictasks_core::history::Matcher;
 use ictasks_core::machine::{Machine, host_name};
 use ictasks_core::plan::{CommandLine, Plan};
@@ -40,6 +41,8 @@ const SIGTERM: i32 = 15;
 /// What kept it from running, or the record from being kept.
 pub fn run(arguments: &TaskfarmArguments, console: &mut Console) -> Result<ExitCode, Failure> {
     let events_to = arguments.events_fd.map(event_stream::take).transpose()?;
+    let detail = if arguments.brief_events { Detail::Brief } else { Detail::Full };
+    let events_to = events_to.map(|descriptor| (descriptor, detail));
     let current_dir = std::env::current_dir()
         .map_err(|error| Failure::input(format!("the current directory cannot be used: {error}")))?;
     let (arguments, submit_dir) = resume::with_earlier_input(arguments, current_dir)?;
@@ -113,7 +116,7 @@ struct Run<'a> {
     input: Input,
     agent: PathBuf,
     progress: crate::cli::Progress,
-    events_to: Option<OwnedFd>,
+    events_to: Option<(OwnedFd, Detail)>,
     set_aside: Option<PathBuf>,
 }
 
@@ -146,7 +149,7 @@ impl Run<'_> {
             set_aside: self.set_aside.as_deref(),
             plan: self.plan,
         };
-        let events = self.events_to.map(|to| EventStream::start(to, &hello));
+        let events = self.events_to.map(|(to, detail)| EventStream::start(to, detail, &hello));
         let mut events = events.transpose().map_err(|error| Failure {
             message: format!("failed to start a thread for --events-fd: {error}"),
             code: ExitCode::RecordFailed,

@@ -2,7 +2,7 @@
 //! their place.
 //!
 //! - [`quantity`]: durations and sizes
-//! - [`files`]: names of files, and lists of names
+//! - [`files`]: names of files, lists of names, and words
 //! - [`maps`]: variables, parameters, labels
 
 use std::fmt;
@@ -17,8 +17,8 @@ mod files;
 mod maps;
 mod quantity;
 
-pub(crate) use files::{check_path, optional_paths};
-pub(super) use files::{file_name, names, path, paths};
+pub(crate) use files::{call, check_path, optional_paths};
+pub(super) use files::{file_name, names, path, paths, words};
 pub use maps::check_parameter_name;
 pub(super) use maps::{environment, labels};
 pub(crate) use maps::{json_environment, params};

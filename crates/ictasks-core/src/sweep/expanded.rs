@@ -243,6 +243,7 @@ impl Current {
             retries: self.typed.retries,
             timeout_s: self.typed.timeout_s,
             expected_outputs,
+            call: self.typed.call.clone(),
             line: self.typed.line,
             column: self.typed.column,
             typed_command: None,

@@ -84,7 +84,7 @@ class Server:
         if self.preload:
             self.prepare(call["payload"])
         reading, writing = os.pipe()
-        rss_bytes = int(os.pread(self.statm, 128, 0).split()[1]) * self.page_bytes
+        rss_bytes = self.inherited_bytes()
         forked_ns = time.monotonic_ns()
         try:
             between = os.fork()
@@ -106,6 +106,11 @@ class Server:
         if number < 0:
             return {"not_started": {"errno": -number}}
         return {"started": {"pid": number, "forked_ns": forked_ns, "rss_bytes": rss_bytes}}
+
+    def inherited_bytes(self) -> int:
+        """The memory that a process has from its fork on; pages of files are not among it (statm in proc(5))."""
+        resident, shared = os.pread(self.statm, 128, 0).split()[1:3]
+        return (int(resident) - int(shared)) * self.page_bytes
 
     def prepare(self, payload: str) -> None:
         """Imports what the call needs, in this process. Where that fails, the call meets the error again."""

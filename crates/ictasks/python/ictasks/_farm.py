@@ -55,7 +55,7 @@ class Farm:
         command: List[str] = [find(), "--quiet", "taskfarm", *arguments, "--progress", "none"]
         reading, writing = os.pipe()
         passed = [writing]
-        command += ["--events-fd", str(writing)]
+        command += ["--events-fd", str(writing), "--brief-events"]
         self._settings_name = ""
         if settings is not None:
             passed.append(_in_memory(json.dumps(settings)))

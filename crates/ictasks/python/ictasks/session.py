@@ -158,4 +158,5 @@ def _settings(config: ConfigLike, arguments: List[str]) -> Optional[Dict[str, An
         arguments += ["--config", os.fspath(config)]
         return None
     settings = Config.of(config).to_settings()
+    settings.setdefault("call_server", _CALL_SERVER)
     return settings

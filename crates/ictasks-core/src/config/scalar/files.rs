@@ -1,13 +1,16 @@
-//! Names of files, and lists of names.
+//! Names of files, lists of names, and words.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
 use super::{WrittenText, no_nul, text};
+use crate::command::split_words;
 
 /// File names in a task's directory that are ours.
-const RESERVED_NAMES: &[&str] = &["task.json", "result.json", "gpu_ids.txt"];
+const RESERVED_NAMES: &[&str] =
+    &["task.json", "result.json", "gpu_ids.txt", "result.pickle", "exception.pickle"];
 
 /// The name of a file in the task's directory.
 pub(in crate::config) fn file_name<'de, D: Deserializer<'de>>(
@@ -58,6 +61,51 @@ pub(crate) fn optional_paths<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<String>>, D::Error> {
     paths(deserializer).map(Some)
+}
+
+/// The file of a function call.
+pub(crate) fn call<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    text(deserializer, "the file of a call", |path| {
+        no_nul("the name of the file", path).map_err(|fault| fault.to_string())?;
+        if !path.starts_with('/') {
+            let shown = path.escape_default();
+            return Err(format!("`{shown}` is no absolute path; give the file of the call from `/` on"));
+        }
+        Ok(Some(PathBuf::from(path)))
+    })
+}
+
+/// A program with its arguments: a text that is split as Python's `shlex.split` does, or a list of words.
+pub(in crate::config) fn words<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<String>>, D::Error> {
+    deserializer.deserialize_any(WordsVisitor).map(Some)
+}
+
+struct WordsVisitor;
+
+impl<'de> Visitor<'de> for WordsVisitor {
+    type Value = Vec<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a program with its arguments")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Vec<String>, E> {
+        no_nul("the text", text).map_err(E::custom)?;
+        split_words(text).map_err(E::custom)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Vec<String>, A::Error> {
+        let mut words = Vec::new();
+        while let Some(WrittenText(word)) = sequence.next_element()? {
+            words.push(word);
+        }
+        if words.first().is_none_or(String::is_empty) {
+            return Err(A::Error::custom("the list of words is empty; give a program"));
+        }
+        Ok(words)
+    }
 }
 
 /// A list of names, or a single one.
