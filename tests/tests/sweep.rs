@@ -163,7 +163,7 @@ fn lines_of_a_stream_are_multiplied() {
     assert_eq!(run.record.column("tasks", "param_x").len(), 300);
     let warnings: Vec<_> = run.stderr.lines().filter(|line| line.starts_with("warning")).collect();
     insta::assert_snapshot!(warnings.join("\n"), @"
-    warning: <stdin>:1: `{oops}` is no parameter of the sweep and stays as it is; write `{{oops}}` if that is meant
+    warning: <stdin>:1:10: `{oops}` is no parameter of the sweep and stays as it is; write `{{oops}}` if that is meant
     ");
     let twice =
         farm().yaml("sweep: {grid: {x: [1]}}\n").stdin("echo {x}\necho {x}\n").run().expect(BAD_INPUT);
