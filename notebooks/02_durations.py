@@ -91,6 +91,7 @@ if has_run:
             fontsize=8,
             va="top",
             ha="right",
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1},
             xytext=(-2, 0),
             textcoords="offset points",
         )
