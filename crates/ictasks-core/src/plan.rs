@@ -1,10 +1,14 @@
 //! What will be done: complete and immutable, resolved once from what was typed and the machine.
 //!
 //! - `distribution`: the arithmetic of `task_distribution`;
-//! - `allotment`: which worker holds which CPUs and GPUs.
+//! - `allotment`: which worker holds which CPUs and GPUs;
+//! - `share`: the same for a node that joins;
+//! - `backend`: where agents run.
 
 mod allotment;
+mod backend;
 mod distribution;
+mod share;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +24,9 @@ use crate::machine::Machine;
 use crate::protocol::{Worker, WorkingDirectory};
 use allotment::workers;
 use distribution::Shares;
+
+pub use backend::{Backend, MpiNodes, SlurmJob, SshHosts};
+pub use share::{NodeShare, TypedShares};
 
 /// A run as it will be done. It goes into run.json.
 #[derive(Clone, Debug, Serialize)]
@@ -58,6 +65,11 @@ pub struct Plan {
     pub task_files: TaskFiles,
     /// How tasks learn of their GPUs.
     pub gpu_binding: GpuBinding,
+    /// Where agents run.
+    pub backend: Backend,
+    /// What was typed about cores and GPUs, for nodes that join.
+    #[serde(skip)]
+    pub typed: TypedShares,
     /// How the figures came about, a line each, for `--dry-run` and `-v`.
     #[serde(skip)]
     pub arithmetic: Vec<String>,
@@ -92,6 +104,8 @@ pub struct Limits {
     pub memory_per_task_bytes: Option<i64>,
     /// Whether a task that uses more is ended.
     pub enforce_memory: bool,
+    /// A task that was lost with so many nodes is not tried again.
+    pub node_loss_retries: i32,
 }
 
 impl Limits {
@@ -133,6 +147,7 @@ impl Limits {
             stopping_conditions: config.stopping_conditions.clone().unwrap_or_default(),
             memory_per_task_bytes: config.memory_per_task_bytes,
             enforce_memory,
+            node_loss_retries: config.node_loss_retries.unwrap_or(3),
         })
     }
 }
@@ -159,6 +174,8 @@ pub struct CommandLine {
     pub run_dir: Option<PathBuf>,
     /// `--workers`.
     pub workers: Option<i32>,
+    /// Where agents run, from `--backend` or the configuration: see [`Backend::choose`].
+    pub backend: Backend,
 }
 
 impl Plan {
@@ -180,7 +197,10 @@ impl Plan {
         let memory_per_task = limits.memory_per_task_bytes;
         let mut shares =
             Shares::of(&config.task_distribution, command_line.workers, memory_per_task, machine)?;
-        let mut warnings = config.warnings();
+        let mut warnings = Vec::new();
+        if config.check_slurm == Some(true) && command_line.backend.is_local() {
+            warnings.push("`check_slurm` finds no Slurm job here: tasks run on this machine".to_owned());
+        }
         let workers = workers(&shares, machine, &mut warnings);
         if shares.distribution.gpus_per_task > 0 && config.gpu_binding.is_none() {
             warnings.push(
@@ -189,7 +209,7 @@ impl Plan {
                     .to_owned(),
             );
         }
-        if machine.limiting_quota().is_some() {
+        if machine.limiting_quota().is_some() && command_line.backend.is_local() {
             let line = "workers are not pinned: the cgroup's quota may be spent on any CPU";
             shares.arithmetic.push(line.to_owned());
         }
@@ -217,6 +237,8 @@ impl Plan {
             max_output: config.max_output.limits(),
             task_files: config.task_files,
             gpu_binding: config.gpu_binding.unwrap_or_default(),
+            backend: command_line.backend.clone(),
+            typed: TypedShares { distribution: config.task_distribution, workers: command_line.workers },
             arithmetic: shares.arithmetic,
             warnings,
         })

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ictasks_core::attempt::{Attempt, Cause, Outcome};
 use ictasks_core::command::Shell;
 use ictasks_core::config::{GpuBinding, OutputLimits, TaskFiles};
-use ictasks_core::plan::{Distribution, Limits};
+use ictasks_core::plan::{Backend, Distribution, Limits, TypedShares};
 use ictasks_core::protocol::{NodeInfo, PROTOCOL_VERSION, TaskEnded, TaskOrder, Worker, WorkingDirectory};
 use ictasks_core::task::Task;
 
@@ -25,6 +25,7 @@ pub fn limits() -> Limits {
         stopping_conditions: Vec::new(),
         memory_per_task_bytes: None,
         enforce_memory: false,
+        node_loss_retries: 3,
     }
 }
 
@@ -57,6 +58,8 @@ pub fn plan(workers: i32) -> Plan {
         max_output: OutputLimits { stdout_bytes: None, stderr_bytes: None },
         task_files: TaskFiles::All,
         gpu_binding: GpuBinding::File,
+        backend: Backend::Local,
+        typed: TypedShares::default(),
         arithmetic: Vec::new(),
         warnings: Vec::new(),
     }
@@ -116,7 +119,7 @@ impl<'a> Bench<'a> {
     pub fn new(plan: &'a Plan, is_stream: bool) -> Self {
         let mut dispatcher = Dispatcher::new(plan, session(), is_stream);
         dispatcher.begin();
-        dispatcher.reply(hello());
+        dispatcher.reply(LOCAL_AGENT, hello());
         let mut bench = Self { dispatcher, requests: Vec::new(), events: Vec::new() };
         bench.gather();
         bench
@@ -124,7 +127,7 @@ impl<'a> Bench<'a> {
 
     pub fn gather(&mut self) {
         let output = self.dispatcher.take_output();
-        self.requests.extend(output.requests);
+        self.requests.extend(output.requests.into_iter().map(|(_, request)| request));
         self.events.extend(output.events);
     }
 
@@ -154,14 +157,14 @@ impl<'a> Bench<'a> {
     }
 
     pub fn agent_ended(&mut self, end: AgentEnd) {
-        self.dispatcher.agent_ended(end);
+        self.dispatcher.agent_ended(LOCAL_AGENT, end);
         self.gather();
     }
 
     /// A new agent takes the place of one that was lost.
     pub fn new_agent(&mut self) {
         assert!(self.dispatcher.wants_agent());
-        self.dispatcher.agent_started();
+        self.dispatcher.agent_started(LOCAL_AGENT);
         self.reply(hello());
     }
 
@@ -191,7 +194,7 @@ impl<'a> Bench<'a> {
     }
 
     pub fn reply(&mut self, reply: Reply) {
-        self.dispatcher.reply(reply);
+        self.dispatcher.reply(LOCAL_AGENT, reply);
         self.gather();
     }
 

@@ -208,7 +208,7 @@ impl<'a> World<'a> {
                         }
                     }
                     Request::End => self.may_end = true,
-                    Request::Suspend | Request::Continue => {}
+                    Request::Suspend | Request::Continue | Request::Beat { .. } => {}
                 }
             }
             if self.agent_lives && self.may_end && self.held.is_empty() {
