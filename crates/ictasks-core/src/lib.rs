@@ -22,6 +22,7 @@ pub mod protocol;
 pub mod provenance;
 pub mod sample;
 pub mod slot_log;
+pub mod slurm;
 pub mod sweep;
 pub mod task;
 pub mod task_id;
