@@ -8,6 +8,7 @@
 mod start;
 
 use std::collections::VecDeque;
+use std::io::Write;
 use std::time::Duration;
 
 use ictasks_core::attempt::Cause;
@@ -16,7 +17,7 @@ use ictasks_core::protocol::{RUN_PREFIX, Reply, Request};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::error::AgentError;
-use crate::join::{self, Joined};
+use crate::join::{self, GPUS_ARGUMENT, Joined};
 use crate::lines::LineReader;
 use crate::link::{Link, Linked};
 use crate::memory::Enforcement;
@@ -45,6 +46,9 @@ pub(crate) const LOST_GRACE: Duration = Duration::from_secs(1);
 /// # Errors
 /// What keeps it from starting. Once it has started, trouble goes to the coordinator.
 pub fn run() -> Result<(), AgentError> {
+    if std::env::args().nth(1).as_deref() == Some(GPUS_ARGUMENT) {
+        return say_gpus();
+    }
     let quiet = [
         libc::SIGINT,
         libc::SIGTSTP,
@@ -97,6 +101,13 @@ fn run_linked(joined: Joined) -> Result<(), AgentError> {
             Err(error)
         }
     }
+}
+
+/// Says which GPUs may be used, for an agent that asks before it forks anything.
+fn say_gpus() -> Result<(), AgentError> {
+    let output = sys::take_standard_stream(1).map_err(AgentError::system("take standard output"))?;
+    let text = serde_json::to_vec(&crate::gpu::visible()).unwrap_or_default();
+    std::fs::File::from(output).write_all(&text).map_err(AgentError::system("write to standard output"))
 }
 
 /// What the agent still expects of its coordinator.

@@ -213,6 +213,11 @@ impl Plan {
             let line = "workers are not pinned: the cgroup's quota may be spent on any CPU";
             shares.arithmetic.push(line.to_owned());
         }
+        if let Some(place) = command_line.backend.description() {
+            shares.arithmetic.insert(0, format!("backend: {place}"));
+            let line = "each node has the workers that it has room for; the figures here are of one as expected";
+            shares.arithmetic.push(line.to_owned());
+        }
         let name =
             |typed: &Option<String>, default: &str| typed.clone().unwrap_or_else(|| default.to_owned());
         Ok(Self {

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::config::{BackendChoice, Config};
 use crate::error::PlanError;
+use crate::machine::Machine;
 use crate::slurm::{AllocatedNode, Allocation, node_list};
 
 /// Who starts the agents of a run, and where.
@@ -32,6 +33,8 @@ pub struct SlurmJob {
     pub nodes: Vec<AllocatedNode>,
     /// The same in Slurm's short form.
     pub node_list: String,
+    /// The job's GPUs on the coordinator's node.
+    pub gpus: Vec<i32>,
 }
 
 /// Nodes that MPI knows.
@@ -95,6 +98,42 @@ impl Backend {
         }
     }
 
+    /// What a node is taken for until its agent has said what it may use; `machine` is the coordinator's own.
+    pub fn typical_node(&self, machine: Machine, config: &Config) -> Machine {
+        let (cpus, gpus) = match self {
+            Self::Local => return machine,
+            Self::Slurm(job) => {
+                (job.nodes.iter().filter_map(|node| node.cpu_count).max(), Some(job.gpus.clone()))
+            }
+            Self::Mpi(_) | Self::Ssh(_) => (None, machine.gpus.clone()),
+        };
+        // Nobody here knows of theirs: there may be as many as a task needs.
+        let needed = || config.asks_for_gpus().then(|| (0..config.task_distribution.gpus_per_task.unwrap_or(0)).collect());
+        let machine = Machine {
+            gpus: gpus.filter(|gpus| !gpus.is_empty()).or_else(needed),
+            memory_limit_bytes: None,
+            ..machine
+        };
+        match cpus {
+            Some(cpus) => Machine { cores: (0..cpus).map(|cpu| vec![cpu]).collect(), cpu_quota: None, ..machine },
+            None => machine,
+        }
+    }
+
+    /// For people: where that is, if it is not here.
+    pub fn description(&self) -> Option<String> {
+        let nodes = |hosts: &[String]| match hosts {
+            [] => "the nodes that it knows".to_owned(),
+            hosts => hosts.join(", "),
+        };
+        match self {
+            Self::Local => None,
+            Self::Slurm(job) => Some(format!("slurm, {} of the job {}", job.node_list, job.job_id)),
+            Self::Mpi(mpi) => Some(format!("mpi, {}", nodes(&mpi.hosts))),
+            Self::Ssh(ssh) => Some(format!("ssh, {}", nodes(&ssh.hosts))),
+        }
+    }
+
     /// CPUs that the job has on a node.
     pub fn cpus_of(&self, node: &str) -> Option<i32> {
         let Self::Slurm(job) = self else { return None };
@@ -115,6 +154,7 @@ fn slurm_job(config: &Config, allocation: Option<&Allocation>) -> Result<Option<
         is_own: true,
         nodes: allocation.nodes.clone(),
         node_list: allocation.node_list(),
+        gpus: allocation.gpus.clone(),
     };
     let named = config.slurm_job.as_ref();
     let Some((named, id)) = named.and_then(|named| Some((named, named.id.as_ref()?))) else {
@@ -137,7 +177,7 @@ fn slurm_job(config: &Config, allocation: Option<&Allocation>) -> Result<Option<
     }
     let node_list = node_list::compress(&names);
     let nodes = names.into_iter().map(|name| AllocatedNode { name, cpu_count: None }).collect();
-    Ok(Some(SlurmJob { job_id: id.clone(), is_own: false, nodes, node_list }))
+    Ok(Some(SlurmJob { job_id: id.clone(), is_own: false, nodes, node_list, gpus: Vec::new() }))
 }
 
 fn impossible(arithmetic: &str, remedy: &str) -> PlanError {

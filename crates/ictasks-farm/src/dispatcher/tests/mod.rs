@@ -3,7 +3,9 @@
 mod agents;
 mod bench;
 mod limits;
+mod nodes;
 mod random;
+mod random_nodes;
 mod retries;
 mod stops;
 
