@@ -23,6 +23,8 @@ pub struct StartCommand {
     pub arguments: Vec<String>,
     /// Variables of our environment that would change what it is told.
     pub without_variables: &'static [&'static str],
+    /// What it prints without anything being wrong.
+    pub harmless: &'static [&'static str],
     /// Where it starts agents, for people.
     pub place: String,
     /// How many agents come of it, where that is known.

@@ -66,6 +66,7 @@ pub fn start_command(nodes: &MpiNodes, flavour: Flavour, agent: &Path) -> StartC
         program: PROGRAM.to_owned(),
         arguments,
         without_variables: &[],
+        harmless: &[],
         place: agent_count.map_or_else(|| "the nodes of MPI".to_owned(), |count| format!("{count} nodes")),
         agent_count,
     }
