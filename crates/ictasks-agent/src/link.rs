@@ -213,7 +213,11 @@ impl Relay {
             if self.incoming.write_to(&mut self.to_agent).is_err() {
                 self.incoming = Buffer::default();
             }
-            self.wait(now);
+            // Loaded before the last look at what the main loop has said.
+            let is_finished = self.is_finished.load(Ordering::SeqCst);
+            if !(is_finished && self.outgoing.is_empty()) {
+                self.wait(now);
+            }
             match read(&mut self.stream, &mut chunk) {
                 Found::Bytes(count) => {
                     self.frames.push(&chunk[..count]);
@@ -224,7 +228,6 @@ impl Relay {
                 Found::Nothing => {}
                 Found::End => return Ending::Lost,
             }
-            let is_finished = self.is_finished.load(Ordering::SeqCst);
             if self.outgoing.len() < MOST_OUTGOING {
                 match read(&mut self.from_agent, &mut chunk) {
                     Found::Bytes(count) => self.outgoing.bytes.extend_from_slice(&chunk[..count]),

@@ -65,7 +65,8 @@ impl<'a> Agents<'a> {
             node_names: &plan.backend.node_names(),
             looks_for_gpus: plan.task_distribution.gpus_per_task > 0,
         };
-        Ok(Self::Nodes(Box::new(Nodes::invite(&occasion, start_commands(&plan.backend, program))?)))
+        let commands = start_commands(&plan.backend, program)?;
+        Ok(Self::Nodes(Box::new(Nodes::invite(&occasion, commands)?)))
     }
 
     /// Whether no agent is there, and nothing left of one.

@@ -205,7 +205,7 @@ impl Slot {
             killed: self.parts.cgroup.as_mut().and_then(|cgroup| cgroup.killed()),
         };
         let oom_kill_rose = || self.read_oom_kill_count().is_some_and(|now| now > oom_kills_before);
-        let verdict = Verdict::of(&end, memory, oom_kill_rose);
+        let verdict = Verdict::of(&end, memory, oom_kill_rose, tree::slot_was_signalled);
         let worker_id = self.parts.worker.id;
         TaskEnded {
             pid: Some(started.pid.into()),

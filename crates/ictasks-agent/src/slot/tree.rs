@@ -118,6 +118,11 @@ pub fn waited_signals() -> SignalSet {
     SignalSet::of(&[libc::SIGCHLD, DOORBELL, PARENT_DIED])
 }
 
+/// Whether SIGTERM was sent to this slot, which blocks it; a second call says no.
+pub fn slot_was_signalled() -> bool {
+    sys::wait_signal(&SignalSet::of(&[libc::SIGTERM]), Duration::ZERO).is_some()
+}
+
 /// Whether this process is still the agent's child.
 pub fn agent_lives(agent_pid: i32) -> bool {
     i32::try_from(std::os::unix::process::parent_id()) == Ok(agent_pid)
