@@ -169,7 +169,7 @@ impl<'a> Agents<'a> {
         };
         share.warnings.iter().for_each(|warning| dispatcher.warn(format!("the node {host}: {warning}")));
         let applicant =
-            Applicant { workers: share.workers, cores_per_task: share.cores_per_task, clock_offset_s };
+            Applicant { host: host.clone(), workers: share.workers, cores_per_task: share.cores_per_task, clock_offset_s };
         match dispatcher.join(applicant) {
             Some((agent, setup)) => nodes.accept(agent, application, setup),
             None => Nodes::decline(application),

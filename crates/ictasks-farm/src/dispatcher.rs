@@ -139,7 +139,7 @@ impl<'a> Dispatcher<'a> {
         let mut dispatcher = Self::without_agents(plan, session, is_stream, reads_ahead);
         dispatcher.is_local = true;
         let setup = setup(plan, &dispatcher.session);
-        dispatcher.team.add(setup, 0.0);
+        dispatcher.team.add(setup, "", 0.0);
         dispatcher
     }
 
@@ -256,6 +256,7 @@ impl<'a> Dispatcher<'a> {
     /// The source is at its end.
     pub fn source_ended(&mut self) {
         self.list_complete = true;
+        self.dispatch();
         self.end_when_done();
     }
 

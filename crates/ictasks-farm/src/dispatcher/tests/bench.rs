@@ -143,7 +143,8 @@ impl<'a> Bench<'a> {
     /// An agent with so many workers joins, and says hello; `None` if it is not wanted.
     pub fn join(&mut self, workers: i32) -> Option<AgentId> {
         let workers = (0..workers).map(|id| Worker { id, cores: None, gpus: vec![] }).collect();
-        let applicant = Applicant { workers, cores_per_task: 1, clock_offset_s: 0.5 };
+        let host = format!("c{}", self.dispatcher.team.next_id());
+        let applicant = Applicant { host, workers, cores_per_task: 1, clock_offset_s: 0.5 };
         let (agent, setup) = self.dispatcher.join(applicant)?;
         assert_eq!(setup.host_id, agent);
         let Reply::Hello(node) = hello() else { unreachable!() };
