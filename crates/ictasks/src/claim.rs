@@ -1,6 +1,6 @@
 //! Makes the run directory ours: locked, and without an earlier record, or with one to go on with.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ictasks_core::layout;
@@ -25,6 +25,14 @@ pub struct Claim {
     pub lock: RunLock,
     /// The run to go on with.
     pub recovered: Option<Recovered>,
+    /// Where an earlier record was moved.
+    pub set_aside: Option<PathBuf>,
+}
+
+impl Claim {
+    const fn fresh(lock: RunLock) -> Self {
+        Self { lock, recovered: None, set_aside: None }
+    }
 }
 
 /// Takes the run directory.
@@ -42,7 +50,7 @@ pub fn take(arguments: &TaskfarmArguments, plan: &Plan, console: &mut Console) -
         console.warning(taken_over);
     }
     let existing = Existing::find(run_dir).map_err(|error| unusable(&error))?;
-    let Some(existing) = existing else { return Ok(Claim { lock, recovered: None }) };
+    let Some(existing) = existing else { return Ok(Claim::fresh(lock)) };
     wait_for_agents(run_dir, console)?;
     if let Existing::Record { run: Some(run), .. } = &existing {
         wait_for_leases(run, run_dir, console);
@@ -53,7 +61,13 @@ pub fn take(arguments: &TaskfarmArguments, plan: &Plan, console: &mut Console) -
             "overwrite: files of the earlier run deleted: {} ({} bytes); task directories, empty then: {}",
             deleted.file_count, deleted.bytes, deleted.directory_count
         ));
-        return Ok(Claim { lock, recovered: None });
+        return Ok(Claim::fresh(lock));
+    }
+    if arguments.set_aside {
+        let place = existing.set_aside(&lock).map_err(|error| unusable(&error))?;
+        let (run_dir, shown) = (run_dir.display(), place.display());
+        console.note(&format!("the earlier run in `{run_dir}` is now in `{shown}`"));
+        return Ok(Claim { set_aside: Some(place), ..Claim::fresh(lock) });
     }
     let is_implied = match &existing {
         Existing::Record { run, .. } => resume::is_implied(run.as_deref()),
@@ -66,7 +80,7 @@ pub fn take(arguments: &TaskfarmArguments, plan: &Plan, console: &mut Console) -
         console.note("Slurm has started this job again: the run goes on, as with --resume");
     }
     let recovered = Recovered::open(&lock).map_err(|error| unusable(&error))?;
-    Ok(Claim { lock, recovered })
+    Ok(Claim { recovered, ..Claim::fresh(lock) })
 }
 
 fn unusable(error: &RecordError) -> Failure {
@@ -118,8 +132,10 @@ fn refused(existing: &Existing, plan: &Plan) -> Failure {
         Existing::Record { .. } => format!(
             "{what}\n  to go on with that run:               {} --resume\n  \
              to delete that record and run again:  {overwriting}\n  \
+             to move it to `earlier` there:        {}\n  \
              to keep it and run elsewhere:         {elsewhere}",
-            command_line::typed()
+            command_line::typed(),
+            command_line::setting_aside()
         ),
         Existing::TaskFiles { .. } => format!(
             "{what}\n  to delete their files and run again:  {overwriting}\n  \

@@ -95,6 +95,8 @@ pub struct Tree {
     /// Time in which it was stopped, before the stop that lasts.
     stopped_ns: i64,
     leftovers: HashSet<i32>,
+    /// Children of the slot that are not the task's.
+    spared: [i32; 1],
     usage: Sums,
     is_over: bool,
 }
@@ -142,6 +144,7 @@ impl Tree {
             stop: None,
             stopped_ns: 0,
             leftovers: HashSet::new(),
+            spared: [watched.cell.apart()],
             usage: Sums::default(),
             is_over: false,
         }
@@ -353,10 +356,10 @@ impl Tree {
         }
     }
 
-    fn sweep(&self) -> Sweep<'static> {
+    fn sweep(&self) -> Sweep<'_> {
         // Until the first process has been reaped, nobody else can have its number.
         let group = self.first_end.is_none().then_some(self.first_pid);
-        Sweep { group, spared: &[] }
+        Sweep { group, spared: &self.spared }
     }
 }
 

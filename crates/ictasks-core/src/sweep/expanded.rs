@@ -223,6 +223,7 @@ impl Current {
             retries: self.typed.retries,
             timeout_s: self.typed.timeout_s,
             expected_outputs: self.typed.expected_outputs.clone(),
+            call: self.typed.call.clone(),
             line: self.typed.line,
             typed_command: None,
             id_is_given: true,

@@ -47,6 +47,7 @@ pub fn plan(workers: i32) -> Plan {
         },
         workers: (0..workers).map(|id| Worker { id, cores: Some(vec![id + 10]), gpus: vec![] }).collect(),
         shell: Shell::Auto,
+        call_server: None,
         cwd: WorkingDirectory::Task,
         stdout_filename: "out".to_owned(),
         stderr_filename: "err".to_owned(),
