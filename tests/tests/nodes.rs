@@ -1,5 +1,6 @@
 //! Several nodes, all of them this machine: a stand-in for ssh runs what it is told to run here.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -97,6 +98,28 @@ fn what_a_lost_agent_had_runs_elsewhere_once_nothing_of_it_can_run() {
     let mut outcomes = run.record.column("attempts", "outcome");
     outcomes.sort_by_key(ToString::to_string);
     assert_eq!(outcomes, ["cancelled", "succeeded", "succeeded"].map(|outcome| json!(outcome)));
+    assert_eq!(run.record.column("tasks", "outcome"), ["succeeded"; 2].map(|outcome| json!(outcome)));
+}
+
+#[test]
+fn an_agent_that_is_frozen_leaves_nothing_running() {
+    let task = "echo $NODE >> %SUBMITDIR%/started; ".to_owned() + &does("await %SUBMITDIR%/go");
+    let run = nodes("c1, c2", &[task.as_str(); 2], "", "run").workers(1).start();
+    wait_for("both tasks to run", || (lines(&run.directory().join("started")) == 2).then_some(()));
+    let of_run = format!("ICTASKS_RUN_DIR={}", run.record.directory().display());
+    let nodes_at_work = || {
+        let all: HashSet<i64> = processes_with(&of_run).into_iter().collect();
+        let has_tasks = |node: &&str| processes_with(&format!("NODE={node}")).iter().any(|pid| all.contains(pid));
+        ["c1", "c2"].iter().filter(has_tasks).count()
+    };
+    assert_eq!(nodes_at_work(), 2);
+    let agents = agents_of(&run);
+    send_signal(agents[0], libc::SIGSTOP);
+    wait_for("the loss to be known", || run.stderr().contains("was lost").then_some(()));
+    assert_eq!(nodes_at_work(), 1);
+    send_signal(agents[0], libc::SIGKILL);
+    fs::write(run.directory().join("go"), "").unwrap();
+    let run = run.wait().expect(SUCCEEDED);
     assert_eq!(run.record.column("tasks", "outcome"), ["succeeded"; 2].map(|outcome| json!(outcome)));
 }
 

@@ -59,7 +59,8 @@ impl Slot {
             }
             let Some(stop) = requests.stop() else { return Ok(true) };
             self.parts.cell.set_stopped_for(stop);
-            let signal = sys::wait_signal(&tree::waited_signals(), tree::FOREVER);
+            let timeout = requests.lease_left().unwrap_or(tree::FOREVER);
+            let signal = sys::wait_signal(&tree::waited_signals(), timeout);
             if signal == Some(tree::PARENT_DIED) && !tree::agent_lives(self.parts.agent_pid) {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }

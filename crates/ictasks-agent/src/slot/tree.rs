@@ -266,6 +266,14 @@ impl Tree {
 
     /// When something is to be done next.
     fn deadline_ns(&self) -> Option<i64> {
+        let lease_left = self.watched.requests.lease_left().filter(|_| self.end_seen.is_none());
+        let lease_ns = lease_left.map(|left| {
+            sys::monotonic_ns().saturating_add(i64::try_from(left.as_nanos()).unwrap_or(i64::MAX))
+        });
+        lease_ns.into_iter().chain(self.phase_ends_ns()).min()
+    }
+
+    fn phase_ends_ns(&self) -> Option<i64> {
         if let Some(stop) = self.stop {
             return stop.look_again_ns;
         }
