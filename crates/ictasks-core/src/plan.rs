@@ -218,7 +218,8 @@ impl Plan {
         }
         if let Some(place) = command_line.backend.description() {
             shares.arithmetic.insert(0, format!("backend: {place}"));
-            let line = "each node has the workers that it has room for; the figures here are of one as expected";
+            let line =
+                "each node has the workers that it has room for; the figures here are of one as expected";
             shares.arithmetic.push(line.to_owned());
         }
         let name =

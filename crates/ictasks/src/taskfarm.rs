@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use ictasks_core::attempt::{Outcome, Reason};
 use ictasks_core::column::Timestamp;
+use ictasks_core::config::BackendChoice;
 use ictasks_core::event::EventSink;
 use ictasks_core::event::json::Detail;
 use ictasks_core::history::Matcher;
 use ictasks_core::machine::{Machine, host_name};
-use ictasks_core::config::BackendChoice;
 use ictasks_core::plan::{Backend, CommandLine, Plan};
-use ictasks_core::slurm::Allocation;
 use ictasks_core::provenance::Provenance;
+use ictasks_core::slurm::Allocation;
 use ictasks_farm::dispatcher::Session as FarmSession;
 use ictasks_farm::signals::Signals;
 use ictasks_farm::{Farm, RunEnd, StopReason, node};
@@ -121,10 +121,11 @@ fn backend(arguments: &TaskfarmArguments, input: &Input) -> Result<Backend, Fail
     let choice = arguments.backend.map(BackendChoice::from);
     let allocation = match (choice.or(input.config.backend), allocation) {
         (Some(BackendChoice::Local), _) => None,
-        (_, allocation) => allocation.map_err(|error| Failure::input(format!("failed to {}", chain(&error))))?,
+        (_, allocation) => {
+            allocation.map_err(|error| Failure::input(format!("failed to {}", chain(&error))))?
+        }
     };
-    Backend::choose(&input.config, choice, allocation.as_ref())
-        .map_err(|error| Failure::input(chain(&error)))
+    Backend::choose(&input.config, choice, allocation.as_ref()).map_err(|error| Failure::input(chain(&error)))
 }
 
 /// A run with everything it needs.
