@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::column::Timestamp;
 use crate::command::Shell;
 use crate::config::{Config, GpuBinding, OutputLimits, PinCores, StoppingCondition, TaskFiles};
 use crate::error::PlanError;
@@ -20,6 +21,9 @@ use crate::machine::Machine;
 use crate::protocol::{Worker, WorkingDirectory};
 use allotment::workers;
 use distribution::Shares;
+
+/// What is kept of an allocation's end for the record by default, seconds. A million tasks need two or three.
+const RECORDING_TIME_S: f64 = 20.0;
 
 /// A run as it will be done. It goes into run.json.
 #[derive(Clone, Debug, Serialize)]
@@ -52,6 +56,8 @@ pub struct Plan {
     pub pin_cores: bool,
     /// What is done about tasks that fail or take too much.
     pub limits: Limits,
+    /// When the allocation ends that the run has, if it does.
+    pub deadline: Option<Timestamp>,
     /// How much of a task's output is kept.
     pub max_output: OutputLimits,
     /// Which tasks keep the files that the agent writes.
@@ -78,6 +84,10 @@ pub struct Limits {
     pub retry_backoff: f64,
     /// Seconds a task may take.
     pub timeout_s: Option<f64>,
+    /// Seconds that a task will probably take.
+    pub expected_time_s: Option<f64>,
+    /// Seconds from the end of what runs to the end of the allocation.
+    pub walltime_margin_s: f64,
     /// Seconds between SIGTERM and SIGKILL when a task is ended.
     pub kill_grace_s: f64,
     /// Files that a task must make.
@@ -121,12 +131,15 @@ impl Limits {
             (None, Some(true)) => Some(1),
             (None, _) => None,
         };
+        let kill_grace_s = config.kill_grace_s.unwrap_or(10.0);
         Ok(Self {
             retries: config.retries.unwrap_or(0),
             retry_delay_s: config.retry_delay_s.unwrap_or(0.0),
             retry_backoff,
             timeout_s: config.timeout_s.filter(|seconds| *seconds > 0.0),
-            kill_grace_s: config.kill_grace_s.unwrap_or(10.0),
+            expected_time_s: config.expected_time_s.filter(|seconds| *seconds > 0.0),
+            walltime_margin_s: config.walltime_margin_s.unwrap_or(kill_grace_s + RECORDING_TIME_S),
+            kill_grace_s,
             expected_outputs: config.expected_outputs.clone(),
             max_failures,
             stop_if_none_succeed: config.stop_if_none_succeed.unwrap_or(0),
@@ -214,6 +227,7 @@ impl Plan {
                 PinCores::False => false,
             },
             limits,
+            deadline: None,
             max_output: config.max_output.limits(),
             task_files: config.task_files,
             gpu_binding: config.gpu_binding.unwrap_or_default(),

@@ -24,6 +24,8 @@ pub struct Task {
     pub retries: Option<i32>,
     /// Its time limit, where it says so itself, seconds.
     pub timeout_s: Option<f64>,
+    /// How long it will probably take, where it says so itself, seconds.
+    pub expected_time_s: Option<f64>,
     /// Files that it must make, where it says so itself.
     pub expected_outputs: Option<Vec<String>>,
     /// The line of the task list that it stands in; 0 for a task of a configuration.
@@ -57,6 +59,7 @@ impl Task {
             params_json: None,
             retries: None,
             timeout_s: None,
+            expected_time_s: None,
             expected_outputs: None,
             line: 0,
             typed_command: names_position.then(|| typed_command.to_owned()),

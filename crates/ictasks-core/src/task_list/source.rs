@@ -192,6 +192,7 @@ impl Configured {
             params_json: params_json(&item.params),
             retries: item.retries,
             timeout_s: item.timeout_s,
+            expected_time_s: item.expected_time_s,
             expected_outputs: item.expected_outputs.clone(),
             ..task
         })
