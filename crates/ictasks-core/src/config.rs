@@ -130,6 +130,10 @@ pub struct Config {
     #[serde(deserialize_with = "scalar::count")]
     #[schemars(range(min = 1))]
     pub max_failures: Option<i32>,
+    /// A task that was lost with so many nodes is not tried again; 3 by default.
+    #[serde(deserialize_with = "scalar::count")]
+    #[schemars(range(min = 0))]
+    pub node_loss_retries: Option<i32>,
     /// 0.2.4's key: `true` is `max_failures: 1`.
     pub stop_on_error: Option<bool>,
     /// Start no further task when one of the first so many attempts has to succeed and none did;
@@ -158,9 +162,15 @@ pub struct Config {
     pub pin_cores: PinCores,
     /// What `ictasks submit` asks Slurm for.
     pub slurm: Option<SlurmOptions>,
-    /// Look for a Slurm job. Not acted on yet.
+    /// Where tasks run.
+    pub backend: Option<BackendChoice>,
+    /// Names of hosts, for `backend: ssh`, and for `backend: mpi` where `mpiexec` does not find them by itself.
+    #[serde(deserialize_with = "scalar::names")]
+    #[schemars(schema_with = "schema::names")]
+    pub hosts: Vec<String>,
+    /// 0.2.4's key: run by `srun` also where the Slurm job has one node.
     pub check_slurm: Option<bool>,
-    /// The Slurm job to run in. Not acted on yet.
+    /// The Slurm job to run in; by default the one that the farm is started in.
     pub slurm_job: Option<SlurmJob>,
 }
 
@@ -336,6 +346,23 @@ pub enum GpuBinding {
     VisibleDevices,
 }
 
+/// Where tasks run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, DeriveDeserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BackendChoice {
+    /// On all nodes of a Slurm allocation of more than this node; else on this machine.
+    #[default]
+    Auto,
+    /// On this machine.
+    Local,
+    /// On the nodes of a Slurm job.
+    Slurm,
+    /// On the nodes that `mpiexec` starts programs on.
+    Mpi,
+    /// On `hosts`.
+    Ssh,
+}
+
 /// Whether tasks are bound to the CPUs of their workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PinCores {
@@ -348,7 +375,7 @@ pub enum PinCores {
     False,
 }
 
-/// A Slurm job: 0.2.4's key, not acted on yet.
+/// A Slurm job.
 #[derive(Clone, Debug, Default, PartialEq, Eq, DeriveDeserialize, JsonSchema)]
 #[serde(remote = "Self", deny_unknown_fields, default)]
 #[schemars(rename = "SlurmJob")]
@@ -454,11 +481,9 @@ impl<'de> Visitor<'de> for TaskItemsVisitor {
 }
 
 impl Config {
-    /// What the user should know: keys that are read but not yet acted on.
-    pub fn warnings(&self) -> Vec<String> {
-        let set = [("check_slurm", self.check_slurm.is_some()), ("slurm_job", self.slurm_job.is_some())];
-        let set = set.into_iter().filter(|(_, is_set)| *is_set);
-        set.map(|(key, _)| format!("`{key}` is checked but not acted on in this version")).collect()
+    /// Whether it was said that the run belongs into a Slurm job.
+    pub fn asks_for_slurm(&self) -> bool {
+        self.check_slurm == Some(true) || self.slurm_job.as_ref().is_some_and(|job| job.id.is_some())
     }
 
     /// Whether the number of GPUs has to be known ([`crate::machine::Machine::with_gpus`]).

@@ -1,10 +1,14 @@
 //! What will be done: complete and immutable, resolved once from what was typed and the machine.
 //!
 //! - `distribution`: the arithmetic of `task_distribution`;
-//! - `allotment`: which worker holds which CPUs and GPUs.
+//! - `allotment`: which worker holds which CPUs and GPUs;
+//! - `share`: the same for a node that joins;
+//! - `backend`: where agents run.
 
 mod allotment;
+mod backend;
 mod distribution;
+mod share;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +25,9 @@ use crate::machine::Machine;
 use crate::protocol::{Worker, WorkingDirectory};
 use allotment::workers;
 use distribution::Shares;
+
+pub use backend::{Backend, MpiNodes, SlurmJob, SshHosts};
+pub use share::{NodeShare, TypedShares};
 
 /// What is kept of an allocation's end for the record by default, seconds. A million tasks need two or three.
 const RECORDING_TIME_S: f64 = 20.0;
@@ -64,6 +71,11 @@ pub struct Plan {
     pub task_files: TaskFiles,
     /// How tasks learn of their GPUs.
     pub gpu_binding: GpuBinding,
+    /// Where agents run.
+    pub backend: Backend,
+    /// What was typed about cores and GPUs, for nodes that join.
+    #[serde(skip)]
+    pub typed: TypedShares,
     /// How the figures came about, a line each, for `--dry-run` and `-v`.
     #[serde(skip)]
     pub arithmetic: Vec<String>,
@@ -102,6 +114,8 @@ pub struct Limits {
     pub memory_per_task_bytes: Option<i64>,
     /// Whether a task that uses more is ended.
     pub enforce_memory: bool,
+    /// A task that was lost with so many nodes is not tried again.
+    pub node_loss_retries: i32,
 }
 
 impl Limits {
@@ -146,6 +160,7 @@ impl Limits {
             stopping_conditions: config.stopping_conditions.clone().unwrap_or_default(),
             memory_per_task_bytes: config.memory_per_task_bytes,
             enforce_memory,
+            node_loss_retries: config.node_loss_retries.unwrap_or(3),
         })
     }
 }
@@ -172,6 +187,8 @@ pub struct CommandLine {
     pub run_dir: Option<PathBuf>,
     /// `--workers`.
     pub workers: Option<i32>,
+    /// Where agents run, from `--backend` or the configuration: see [`Backend::choose`].
+    pub backend: Backend,
 }
 
 impl Plan {
@@ -193,7 +210,10 @@ impl Plan {
         let memory_per_task = limits.memory_per_task_bytes;
         let mut shares =
             Shares::of(&config.task_distribution, command_line.workers, memory_per_task, machine)?;
-        let mut warnings = config.warnings();
+        let mut warnings = Vec::new();
+        if config.check_slurm == Some(true) && command_line.backend.is_local() {
+            warnings.push("`check_slurm` finds no Slurm job here: tasks run on this machine".to_owned());
+        }
         let workers = workers(&shares, machine, &mut warnings);
         if shares.distribution.gpus_per_task > 0 && config.gpu_binding.is_none() {
             warnings.push(
@@ -202,8 +222,13 @@ impl Plan {
                     .to_owned(),
             );
         }
-        if machine.limiting_quota().is_some() {
+        if machine.limiting_quota().is_some() && command_line.backend.is_local() {
             let line = "workers are not pinned: the cgroup's quota may be spent on any CPU";
+            shares.arithmetic.push(line.to_owned());
+        }
+        if let Some(place) = command_line.backend.description() {
+            shares.arithmetic.insert(0, format!("backend: {place}"));
+            let line = "each node has the workers that it has room for; the figures here are of one as expected";
             shares.arithmetic.push(line.to_owned());
         }
         let name =
@@ -231,6 +256,8 @@ impl Plan {
             max_output: config.max_output.limits(),
             task_files: config.task_files,
             gpu_binding: config.gpu_binding.unwrap_or_default(),
+            backend: command_line.backend.clone(),
+            typed: TypedShares { distribution: config.task_distribution, workers: command_line.workers },
             arithmetic: shares.arithmetic,
             warnings,
         })

@@ -6,6 +6,7 @@ pub mod report;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ictasks_core::config::BackendChoice;
 
 pub mod compare;
 
@@ -107,6 +108,10 @@ pub struct TaskfarmArguments {
     /// Tasks at a time; by default one for each processor or as `task_distribution` says: `--workers 4`
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
     pub workers: Option<i32>,
+    /// Where tasks run; auto is all nodes of a Slurm allocation of more than this one, else this
+    /// machine: `--backend slurm`
+    #[arg(long, value_enum, value_name = "WHERE")]
+    pub backend: Option<Backend>,
     /// Show what would be run, where and how, and run nothing: `--dry-run`
     #[arg(long)]
     pub dry_run: bool,
@@ -166,6 +171,33 @@ pub struct StopArguments {
     /// Let the tasks that run finish, and start no others: `--drain`
     #[arg(long)]
     pub drain: bool,
+}
+
+/// `--backend`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Backend {
+    /// Slurm's nodes, or this machine
+    Auto,
+    /// This machine
+    Local,
+    /// The nodes of a Slurm job
+    Slurm,
+    /// The nodes that mpiexec knows, or `hosts` of the configuration
+    Mpi,
+    /// The `hosts` of the configuration
+    Ssh,
+}
+
+impl From<Backend> for BackendChoice {
+    fn from(backend: Backend) -> Self {
+        match backend {
+            Backend::Auto => Self::Auto,
+            Backend::Local => Self::Local,
+            Backend::Slurm => Self::Slurm,
+            Backend::Mpi => Self::Mpi,
+            Backend::Ssh => Self::Ssh,
+        }
+    }
 }
 
 /// `--tasklist-format`.

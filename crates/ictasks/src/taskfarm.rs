@@ -8,7 +8,9 @@ use ictasks_core::column::Timestamp;
 use ictasks_core::event::EventSink;
 use ictasks_core::history::Matcher;
 use ictasks_core::machine::{Machine, host_name};
-use ictasks_core::plan::{CommandLine, Plan};
+use ictasks_core::config::BackendChoice;
+use ictasks_core::plan::{Backend, CommandLine, Plan};
+use ictasks_core::slurm::Allocation;
 use ictasks_core::provenance::Provenance;
 use ictasks_farm::dispatcher::Session as FarmSession;
 use ictasks_farm::signals::Signals;
@@ -95,13 +97,28 @@ fn tell_before(
 }
 
 fn resolve(arguments: &TaskfarmArguments, input: &Input, submit_dir: &Path) -> Result<Plan, Failure> {
+    let backend = backend(arguments, input)?;
     let gpus = input.config.asks_for_gpus().then(ictasks_agent::gpu::visible);
-    let machine = Machine::detect().with_gpus(gpus);
-    let command_line = CommandLine { run_dir: arguments.run_dir.clone(), workers: arguments.workers };
+    let machine = backend.typical_node(Machine::detect().with_gpus(gpus), &input.config);
+    let command_line =
+        CommandLine { run_dir: arguments.run_dir.clone(), workers: arguments.workers, backend };
     let mut plan = Plan::resolve(&input.config, &command_line, &machine, submit_dir)
         .map_err(|error| Failure::input(chain(&error)))?;
     plan.warnings.extend(input.warnings.iter().cloned());
     Ok(plan)
+}
+
+/// Where agents run.
+fn backend(arguments: &TaskfarmArguments, input: &Input) -> Result<Backend, Failure> {
+    let allocation = Allocation::of_this_process();
+    // Who wants to stay on this machine does not care.
+    let choice = arguments.backend.map(BackendChoice::from);
+    let allocation = match (choice.or(input.config.backend), allocation) {
+        (Some(BackendChoice::Local), _) => None,
+        (_, allocation) => allocation.map_err(|error| Failure::input(format!("failed to {}", chain(&error))))?,
+    };
+    Backend::choose(&input.config, choice, allocation.as_ref())
+        .map_err(|error| Failure::input(chain(&error)))
 }
 
 /// A run with everything it needs.

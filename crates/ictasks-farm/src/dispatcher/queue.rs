@@ -20,6 +20,8 @@ pub struct Job {
     pub order: TaskOrder,
     /// How its last attempt in this session ended.
     pub last: Option<Outcome>,
+    /// Nodes that were lost with it.
+    pub loss_count: i32,
     retries_left: i32,
     failure_count: i32,
 }
@@ -36,6 +38,7 @@ impl Job {
         Self {
             retries_left: task.retries.unwrap_or(limits.retries),
             failure_count: 0,
+            loss_count: 0,
             last: None,
             order: TaskOrder {
                 task_index: task.index,
@@ -76,7 +79,8 @@ impl Job {
 
     /// The next attempt after one that was no fault of the task.
     pub fn after_loss(self, outcome: Outcome, now: Timestamp) -> Self {
-        self.again(outcome, Reason::InterruptedBefore, now)
+        let job = self.again(outcome, Reason::InterruptedBefore, now);
+        Self { loss_count: job.loss_count + 1, ..job }
     }
 
     fn again(self, outcome: Outcome, reason: Reason, ready_at: Timestamp) -> Self {

@@ -208,7 +208,7 @@ impl<'a> World<'a> {
                         }
                     }
                     Request::End => self.may_end = true,
-                    Request::Suspend | Request::Continue => {}
+                    Request::Suspend | Request::Continue | Request::Beat { .. } => {}
                 }
             }
             if self.agent_lives && self.may_end && self.held.is_empty() {
@@ -257,40 +257,41 @@ impl<'a> World<'a> {
         }
         panic!("the run does not end");
     }
+}
 
-    fn check(self) {
-        let mut rows: BTreeMap<i64, Vec<Attempt>> = BTreeMap::new();
-        for row in self.bench.rows() {
-            rows.entry(row.task_index).or_default().push(row);
-        }
-        let pending = self.bench.pending();
-        let skipped: Vec<i64> = self.bench.events.iter().filter_map(skipped_index).collect();
-        let end = self.bench.dispatcher.into_end();
-        let (mut counts, mut retried) = (Counts::default(), 0);
-        for (position, first_attempt) in self.list[..self.read].iter().enumerate() {
-            let index = i64::try_from(position).unwrap();
-            let own = rows.remove(&index).unwrap_or_default();
-            let is_pending = pending.iter().filter(|(pending, _)| *pending == index).count();
-            let is_skipped = skipped.iter().filter(|skipped| **skipped == index).count();
-            assert_eq!(usize::from(!own.is_empty()) + is_pending + is_skipped, 1, "task {index}: {own:?}");
-            assert_eq!(is_skipped == 1, *first_attempt == 0);
-            let numbers: Vec<i32> = own.iter().map(|row| row.attempt).collect();
-            let expected: Vec<i32> = (*first_attempt..).take(own.len()).collect();
-            assert_eq!(numbers, expected);
-            retried += own.len().saturating_sub(1);
-            match (own.last(), is_pending) {
-                (Some(last), _) => counts.add(last.outcome),
-                (None, 1) => counts.add(Outcome::Pending),
-                (None, _) => {}
-            }
-        }
-        assert!(rows.is_empty(), "rows of tasks that nobody knows");
-        assert_eq!(end.counts, counts);
-        assert_eq!(end.retried, i64::try_from(retried).unwrap());
-        assert_eq!(end.skipped.values().sum::<i64>(), i64::try_from(skipped.len()).unwrap());
-        assert!(end.stop.is_some() || end.list_complete);
-        assert!(!end.list_complete || self.read == self.list.len());
+/// Every task of the list that was read has its rows, or one event that says why it has none.
+pub fn check(bench: Bench<'_>, list: &[i32], read: usize) {
+    let mut rows: BTreeMap<i64, Vec<Attempt>> = BTreeMap::new();
+    for row in bench.rows() {
+        rows.entry(row.task_index).or_default().push(row);
     }
+    let pending = bench.pending();
+    let skipped: Vec<i64> = bench.events.iter().filter_map(skipped_index).collect();
+    let end = bench.dispatcher.into_end();
+    let (mut counts, mut retried) = (Counts::default(), 0);
+    for (position, first_attempt) in list[..read].iter().enumerate() {
+        let index = i64::try_from(position).unwrap();
+        let own = rows.remove(&index).unwrap_or_default();
+        let is_pending = pending.iter().filter(|(pending, _)| *pending == index).count();
+        let is_skipped = skipped.iter().filter(|skipped| **skipped == index).count();
+        assert_eq!(usize::from(!own.is_empty()) + is_pending + is_skipped, 1, "task {index}: {own:?}");
+        assert_eq!(is_skipped == 1, *first_attempt == 0);
+        let numbers: Vec<i32> = own.iter().map(|row| row.attempt).collect();
+        let expected: Vec<i32> = (*first_attempt..).take(own.len()).collect();
+        assert_eq!(numbers, expected);
+        retried += own.len().saturating_sub(1);
+        match (own.last(), is_pending) {
+            (Some(last), _) => counts.add(last.outcome),
+            (None, 1) => counts.add(Outcome::Pending),
+            (None, _) => {}
+        }
+    }
+    assert!(rows.is_empty(), "rows of tasks that nobody knows");
+    assert_eq!(end.counts, counts);
+    assert_eq!(end.retried, i64::try_from(retried).unwrap());
+    assert_eq!(end.skipped.values().sum::<i64>(), i64::try_from(skipped.len()).unwrap());
+    assert!(end.stop.is_some() || end.list_complete);
+    assert!(!end.list_complete || read == list.len());
 }
 
 fn skipped_index(event: &Event) -> Option<i64> {
@@ -316,6 +317,6 @@ proptest! {
             world.perform(step);
         }
         world.run_out();
-        world.check();
+        check(world.bench, &world.list, world.read);
     }
 }
