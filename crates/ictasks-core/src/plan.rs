@@ -21,8 +21,10 @@ use crate::column::Timestamp;
 use crate::command::Shell;
 use crate::config::{Config, GpuBinding, OutputLimits, PinCores, StoppingCondition, TaskFiles};
 use crate::error::PlanError;
+use crate::layout;
 use crate::machine::Machine;
 use crate::protocol::{Worker, WorkingDirectory};
+use crate::task_list::Shard;
 use allotment::workers;
 use distribution::Shares;
 
@@ -41,6 +43,8 @@ pub struct Plan {
     pub run_dir: PathBuf,
     /// The directory that the command was given in, absolute.
     pub submit_dir: PathBuf,
+    /// Which part of the list it runs, if not all of it.
+    pub shard: Option<Shard>,
     /// How cores and GPUs are divided, all figures resolved.
     pub task_distribution: Distribution,
     /// The workers of a node.
@@ -189,6 +193,8 @@ pub struct CommandLine {
     pub workers: Option<i32>,
     /// Where agents run, from `--backend` or the configuration: see [`Backend::choose`].
     pub backend: Backend,
+    /// `--shard`.
+    pub shard: Option<Shard>,
 }
 
 impl Plan {
@@ -203,9 +209,7 @@ impl Plan {
         submit_dir: &Path,
     ) -> Result<Self, PlanError> {
         let submit_dir = absolute(Path::new(""), submit_dir);
-        let run_dir = command_line.run_dir.as_deref().unwrap_or(&submit_dir);
-        let run_dir = absolute(&submit_dir, run_dir);
-        let job_id = config.job_id.clone().filter(|job_id| !job_id.is_empty());
+        let (run_dir, job_id) = Self::names(config, command_line, &submit_dir);
         let limits = Limits::of(config)?;
         let memory_per_task = limits.memory_per_task_bytes;
         let mut shares =
@@ -228,15 +232,17 @@ impl Plan {
         }
         if let Some(place) = command_line.backend.description() {
             shares.arithmetic.insert(0, format!("backend: {place}"));
-            let line = "each node has the workers that it has room for; the figures here are of one as expected";
+            let line =
+                "each node has the workers that it has room for; the figures here are of one as expected";
             shares.arithmetic.push(line.to_owned());
         }
         let name =
             |typed: &Option<String>, default: &str| typed.clone().unwrap_or_else(|| default.to_owned());
         Ok(Self {
-            job_id: job_id.unwrap_or_else(|| last_name(&run_dir)),
+            job_id,
             run_dir,
             submit_dir,
+            shard: command_line.shard,
             task_distribution: shares.distribution,
             workers,
             shell: config.shell.clone(),
@@ -261,6 +267,19 @@ impl Plan {
             arithmetic: shares.arithmetic,
             warnings,
         })
+    }
+
+    /// The run directory, absolute, and the user's name for the run: that of the configuration, else that of the
+    /// directory of the whole.
+    pub fn names(config: &Config, command_line: &CommandLine, submit_dir: &Path) -> (PathBuf, String) {
+        let whole_dir = command_line.run_dir.as_deref().unwrap_or(submit_dir);
+        let whole_dir = absolute(submit_dir, whole_dir);
+        let job_id = config.job_id.clone().filter(|job_id| !job_id.is_empty());
+        let job_id = job_id.unwrap_or_else(|| last_name(&whole_dir));
+        match command_line.shard {
+            Some(shard) => (whole_dir.join(layout::shard_directory(shard)), job_id),
+            None => (whole_dir, job_id),
+        }
     }
 }
 
