@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -17,6 +18,12 @@ FLAGS += ["--disable-component-update", "--disable-sync"]
 # Root and many containers have no sandbox for it, and the pages are our own or of a package.
 FLAGS += ["--no-sandbox"]
 CLONE = Path(__file__).resolve().parents[2]
+
+# The package is imported from its source, here and in processes that tests start, and drives the program under test.
+PACKAGE = str(CLONE / "crates" / "ictasks" / "python")
+sys.path.insert(0, PACKAGE)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [PACKAGE, os.environ.get("PYTHONPATH")]))
+os.environ["ICTASKS_PROGRAM"] = os.path.join(PROGRAMS, "ictasks")
 
 # What a task may print, or be called with.
 HOSTILE = "<script>alert(1)</script> & \"quotes\" ]]> \x1b[31mred\x1b[0m \x1b]0;title\x07 \u202eevil \x08\x01 "

@@ -251,7 +251,7 @@ impl Agent {
     /// begin. Where all is done, this changes nothing.
     fn coordinator_lost(&mut self) {
         self.give_back();
-        self.slots.end_tasks(Cause::CoordinatorLost, LOST_GRACE);
+        self.slots.end_tasks(Cause::CoordinatorLost, self.slots.requests().lost_grace());
         self.state = State::Ending;
     }
 

@@ -188,8 +188,12 @@ fn greet(wire: &mut Wire, invitation: &Invitation, facts: &Result<Facts, AgentEr
         FromCoordinator::Welcome { proof }
             if secret.accepts(&proof, Side::Coordinator, run_id, &challenge, &nonce) => {}
         FromCoordinator::Welcome { .. } => return Err("the coordinator there has another secret".to_owned()),
-        // Who has not proved anything decides nothing.
-        _ => return Err("the coordinator there refused the secret".to_owned()),
+        // Whoever knows of the run and refuses the secret now will do so again.
+        FromCoordinator::Refused { .. } => {
+            let message = "the coordinator refused the secret".to_owned();
+            return Ok(Try::Final(AgentError::Refused { message }));
+        }
+        _ => return Err("the coordinator repeats itself".to_owned()),
     }
     match facts {
         Ok(facts) => {

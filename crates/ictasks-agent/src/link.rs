@@ -18,7 +18,6 @@ use ictasks_core::lease::AgentLease;
 use ictasks_core::protocol::{Reply, Request};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::agent::LOST_GRACE;
 use crate::join::Connection;
 use crate::output::SharedOutput;
 use crate::requests::{EndRequest, Requests};
@@ -90,8 +89,11 @@ impl Link {
         self.to_agent.set_nonblocking(true)?;
         self.from_agent.set_nonblocking(true)?;
         let is_finished = self.is_finished.clone();
+        let lease = AgentLease::new(self.connection.asked_at);
+        requests.extend_lease(lease.ends_at());
         let relay = Relay {
-            lease: AgentLease::new(self.connection.asked_at),
+            lease,
+            requests,
             stream: self.connection.stream,
             frames: self.connection.frames,
             to_agent: self.to_agent,
@@ -102,7 +104,7 @@ impl Link {
         };
         let thread = std::thread::Builder::new().name("link".to_owned()).spawn(move || {
             if relay.run() == Ending::Lost {
-                requests.end_tasks(EndRequest::new(Cause::CoordinatorLost, LOST_GRACE));
+                requests.end_tasks(EndRequest::new(Cause::CoordinatorLost, requests.lost_grace()));
                 std::thread::sleep(ENDING_TAKES);
                 sys::exit_now(1);
             }
@@ -186,6 +188,8 @@ struct Relay {
     stream: TcpStream,
     frames: Frames,
     lease: AgentLease,
+    /// Slots look at the lease, too: the agent may be frozen, and they not.
+    requests: &'static Requests,
     to_agent: UnixStream,
     from_agent: UnixStream,
     is_finished: Arc<AtomicBool>,
@@ -213,7 +217,11 @@ impl Relay {
             if self.incoming.write_to(&mut self.to_agent).is_err() {
                 self.incoming = Buffer::default();
             }
-            self.wait(now);
+            // Loaded before the last look at what the main loop has said.
+            let is_finished = self.is_finished.load(Ordering::SeqCst);
+            if !(is_finished && self.outgoing.is_empty()) {
+                self.wait(now);
+            }
             match read(&mut self.stream, &mut chunk) {
                 Found::Bytes(count) => {
                     self.frames.push(&chunk[..count]);
@@ -224,7 +232,6 @@ impl Relay {
                 Found::Nothing => {}
                 Found::End => return Ending::Lost,
             }
-            let is_finished = self.is_finished.load(Ordering::SeqCst);
             if self.outgoing.len() < MOST_OUTGOING {
                 match read(&mut self.from_agent, &mut chunk) {
                     Found::Bytes(count) => self.outgoing.bytes.extend_from_slice(&chunk[..count]),
@@ -255,6 +262,7 @@ impl Relay {
                 Ok(Some(line)) if line.starts_with(BEAT_PREFIX) => {
                     if let Ok(Request::Beat { number }) = serde_json::from_slice(line) {
                         self.lease.echo(number);
+                        self.requests.extend_lease(self.lease.ends_at());
                     }
                 }
                 Ok(Some(line)) => {

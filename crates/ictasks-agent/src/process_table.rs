@@ -183,13 +183,14 @@ impl ProcessTable {
         self.processes.insert(process.pid, process);
     }
 
-    /// Every process that descends from `root` and has not ended.
-    pub fn descendants(&self, root: i32) -> Vec<&Process> {
+    /// Every process that descends from `root` and has not ended, without `apart` and what is below that
+    /// (0 for none).
+    pub fn descendants(&self, root: i32, apart: i32) -> Vec<&Process> {
         let mut found = Vec::new();
         let mut open = vec![root];
         while let Some(pid) = open.pop() {
             // A table that is read while processes come and go could hold a loop; each pid counts once.
-            for child in self.children.get(&pid).into_iter().flatten() {
+            for child in self.children.get(&pid).into_iter().flatten().filter(|child| **child != apart) {
                 if let Some(process) = self.processes.get(child)
                     && found.len() < self.processes.len()
                 {
@@ -257,7 +258,8 @@ mod tests {
         let table = ProcessTable::read(&mut OwnIo::default());
         let parent = i32::try_from(std::os::unix::process::parent_id()).unwrap();
         let own = i32::try_from(std::process::id()).unwrap();
-        assert!(table.descendants(parent).iter().any(|process| process.pid == own));
+        assert!(table.descendants(parent, 0).iter().any(|process| process.pid == own));
+        assert!(table.descendants(parent, own).iter().all(|process| process.pid != own));
         let members = members_below(parent, &[], &mut OwnIo::default()).unwrap();
         assert!(members.iter().any(|member| member.pid == own));
         let members = members_below(parent, &[own], &mut OwnIo::default()).unwrap();

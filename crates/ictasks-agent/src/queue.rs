@@ -88,7 +88,7 @@ impl OrderSender {
             let memory = rustix::fs::memfd_create("ictasks-order", rustix::fs::MemfdFlags::CLOEXEC)?;
             let mut file = std::fs::File::from(memory);
             file.write_all(line)?;
-            sys::send_descriptor(self.0.as_fd(), IN_MEMORY, file.as_fd())
+            sys::send_descriptors(self.0.as_fd(), IN_MEMORY, &[file.as_fd()]).map(drop)
         };
         match sent {
             Ok(()) => Ok(true),

@@ -194,7 +194,7 @@ impl Sampler {
         let seen = self.seen[slot]?;
         let started_ns = cell.running().filter(|running| running.sequence == seen.sequence)?.started_ns;
         let now_ns = sys::monotonic_ns();
-        let tree = table.descendants(slot_pid);
+        let tree = table.descendants(slot_pid, cell.apart());
         if tree.is_empty() {
             return None;
         }

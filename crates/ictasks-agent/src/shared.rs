@@ -20,6 +20,10 @@ pub struct SlotCell {
     is_busy: AtomicU32,
     /// The stop (`Requests::stop`) that the slot has carried out.
     stopped_for: AtomicU32,
+    /// A child of the slot that is, with all below it, no part of its task; 0 for none.
+    apart: AtomicI32,
+    /// Memory that the first process of the task shares with the call server from its birth on.
+    inherited_bytes: AtomicI64,
     /// The task that the sampler saw above its memory limit, and with how much.
     excess_sequence: AtomicU64,
     excess_bytes: AtomicI64,
@@ -73,6 +77,26 @@ impl SlotCell {
     pub fn is_stopped_for(&self, stop: u32) -> bool {
         // In this order: a slot says that it is busy before it looks whether it may begin.
         !self.is_busy() || self.stopped_for.load(Ordering::SeqCst) == stop
+    }
+
+    /// This child of the slot, with all below it, is no part of any task; 0 for none.
+    pub fn set_apart(&self, pid: i32) {
+        self.apart.store(pid, Ordering::SeqCst);
+    }
+
+    /// The child of the slot that is no part of any task; 0 for none.
+    pub fn apart(&self) -> i32 {
+        self.apart.load(Ordering::SeqCst)
+    }
+
+    /// The task that begins next shares so much memory with the call server; set before [`SlotCell::begin`].
+    pub fn set_inherited_bytes(&self, bytes: i64) {
+        self.inherited_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Memory that the task shares with the call server at most.
+    pub fn inherited_bytes(&self) -> i64 {
+        self.inherited_bytes.load(Ordering::Relaxed)
     }
 
     /// The sampler saw the task `sequence` above its memory limit, with so much.

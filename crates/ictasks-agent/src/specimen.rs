@@ -22,6 +22,7 @@ pub fn setup(run_dir: &Path) -> Setup {
         workers: vec![Worker { id: 0, cores: None, gpus: Vec::new() }],
         cores_per_task: 1,
         shell: Shell::Auto,
+        call_server: None,
         cwd: WorkingDirectory::Task,
         stdout_filename: "stdout.txt".to_owned(),
         stderr_filename: "stderr.txt".to_owned(),
@@ -52,5 +53,6 @@ pub fn order(command: &str) -> TaskOrder {
         reason: None,
         timeout_s: None,
         expected_outputs: Vec::new(),
+        call: None,
     }
 }

@@ -1,14 +1,18 @@
 //! The calls of the kernel and of the C library that have no safe wrapper in `rustix`.
 //!
-//! This is the one module of the workspace with `unsafe` code: forking, spawning, waiting with
-//! resource usage, signals, passing a file descriptor, and shared memory. Every function here is safe to call; each `unsafe` block says why it is sound.
+//! This is the one module of the workspace with `unsafe` code: forking, spawning (`spawn`), waiting with
+//! resource usage, signals, passing file descriptors, and shared memory. Every function here is safe to call; each `unsafe` block says why it is sound.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, c_char, c_int};
+mod spawn;
+
+use std::ffi::c_int;
 use std::io::{self, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
+
+pub use spawn::{SpawnError, Spawner, Streams};
 
 /// Resource usage and wait status of one reaped process.
 pub struct Reaped {
@@ -101,6 +105,44 @@ pub fn fork_single_threaded() -> io::Result<Fork> {
     }
 }
 
+/// As [`fork_single_threaded`], but [`wait_any`] of the parent passes the child over, alive or not, and no
+/// signal tells of its end ("clone children" in wait(2)): until it executes a program. [`wait_hidden`] waits for it.
+pub fn fork_hidden() -> io::Result<Fork> {
+    // SAFETY: without flags and stack this is fork, for a process without threads; the C library's own
+    // handlers around a fork are for threads. The C library's idea of its thread's number is the parent's, as in
+    // the children of `Spawner`; nothing here asks for it.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, 0_u64, 0_u64, 0_u64, 0_u64, 0_u64) };
+    match i32::try_from(pid) {
+        Ok(0) => Ok(Fork::Child),
+        Ok(pid @ 1..) => Ok(Fork::Parent(pid)),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Waits for a child made by [`fork_hidden`]; its status.
+pub fn wait_hidden(pid: i32) -> io::Result<i32> {
+    let mut status = 0;
+    loop {
+        // SAFETY: the pointer is to live storage.
+        match check(unsafe { libc::waitpid(pid, &raw mut status, libc::__WCLONE) }) {
+            Ok(_) => return Ok(status),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Closes every descriptor of this process but the standard streams and these. For a process that will run
+/// nothing of what its parent had open.
+pub fn close_all_but(kept: &[i32]) {
+    let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let open: Vec<i32> = open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for number in open.into_iter().filter(|number| *number > 2 && !kept.contains(number)) {
+        // SAFETY: by the condition above no owner of the descriptor acts any more.
+        unsafe { libc::close(number) };
+    }
+}
+
 /// Whether a process of its own may write `bytes` into `file`. For a process without threads.
 pub fn child_can_write(file: &std::fs::File, bytes: &[u8]) -> bool {
     match fork_single_threaded() {
@@ -162,6 +204,15 @@ pub fn wait_signal(set: &SignalSet, timeout: Duration) -> Option<i32> {
     (number > 0).then_some(number)
 }
 
+/// A descriptor that is readable while one of the set's (blocked) signals is pending; reading takes it.
+pub fn signal_descriptor(set: &SignalSet) -> io::Result<OwnedFd> {
+    // SAFETY: the set is live; the new descriptor is owned by nobody else.
+    unsafe {
+        let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+        Ok(OwnedFd::from_raw_fd(check(libc::signalfd(-1, &raw const set.0, flags))?))
+    }
+}
+
 /// Sends a signal; errors (the process has just ended) do not matter to any caller.
 pub fn kill(pid: i32, signal: i32) {
     // SAFETY: plain numbers.
@@ -176,145 +227,22 @@ pub fn ignore_signals(signals: &[i32]) {
     }
 }
 
-/// Sends one packet together with a file descriptor.
-pub fn send_descriptor(socket: BorrowedFd<'_>, bytes: &[u8], descriptor: BorrowedFd<'_>) -> io::Result<()> {
+/// Sends bytes together with file descriptors, [`MOST_DESCRIPTORS`] at most. Returns how many bytes were sent.
+pub fn send_descriptors(
+    socket: BorrowedFd<'_>,
+    bytes: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<usize> {
     use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
-    let descriptors = [descriptor];
-    control.push(SendAncillaryMessage::ScmRights(&descriptors));
+    control.push(SendAncillaryMessage::ScmRights(descriptors));
     let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-    sendmsg(socket, &[io::IoSlice::new(bytes)], &mut control, flags)?;
-    Ok(())
+    Ok(sendmsg(socket, &[io::IoSlice::new(bytes)], &mut control, flags)?)
 }
 
-/// What the child of [`Spawner::spawn`] gets as standard input, output and error. None of them
-/// may have the number 0, 1 or 2.
-pub struct Streams<'a> {
-    /// Standard input.
-    pub stdin: BorrowedFd<'a>,
-    /// Standard output.
-    pub stdout: BorrowedFd<'a>,
-    /// Standard error.
-    pub stderr: BorrowedFd<'a>,
-    /// `cgroup.procs` of the cgroup that it is to be in, if not in this process's.
-    pub cgroup: Option<BorrowedFd<'a>>,
-}
-
-/// Why [`Spawner::spawn`] started nothing.
-pub enum SpawnError {
-    /// The kernel gave no process, or did not let it into its cgroup.
-    Process(io::Error),
-    /// The program could not be executed.
-    Exec(io::Error),
-}
-
-/// Starts processes: own process group, empty signal mask.
-///
-/// As `posix_spawn` does it, with a child that borrows this process's memory until it calls
-/// `execve`, but without its cost: glibc asks for the disposition of every signal and maps a new
-/// stack each time, some 150 system calls a process. A slot has only default dispositions
-/// ([`reset_signals`]) and its own stack for this.
-pub struct Spawner {
-    stack: Box<[MaybeUninit<StackLine>]>,
-}
-
-/// Keeps the stack aligned as every ABI wants it.
-#[repr(align(64))]
-struct StackLine {
-    _bytes: [u8; 64],
-}
-
-/// What the child needs, and where it says why it failed.
-struct ChildPlan {
-    program: *const c_char,
-    argv: *const *mut c_char,
-    envp: *const *mut c_char,
-    streams: [c_int; 3],
-    /// -1 for none.
-    cgroup: c_int,
-    mask: libc::sigset_t,
-    error: c_int,
-    /// Whether `error` is that of `execve`.
-    is_exec_error: bool,
-}
-
-impl Spawner {
-    const STACK_LINES: usize = 64 * 1024 / size_of::<StackLine>();
-
-    /// With a stack for the children.
-    pub fn new() -> Self {
-        Self { stack: Box::new_uninit_slice(Self::STACK_LINES) }
-    }
-
-    /// Starts `program` with these arguments and environment.
-    ///
-    /// # Errors
-    /// See [`SpawnError`].
-    pub fn spawn(
-        &mut self,
-        program: &CStr,
-        arguments: &[&CStr],
-        environment: &[&CStr],
-        streams: &Streams<'_>,
-    ) -> Result<i32, SpawnError> {
-        let argv = pointers(arguments);
-        let envp = pointers(environment);
-        let mut plan = ChildPlan {
-            program: program.as_ptr(),
-            argv: argv.as_ptr(),
-            envp: envp.as_ptr(),
-            streams: [&streams.stdin, &streams.stdout, &streams.stderr].map(AsRawFd::as_raw_fd),
-            cgroup: streams.cgroup.map_or(-1, |cgroup| cgroup.as_raw_fd()),
-            mask: SignalSet::of(&[]).0,
-            error: 0,
-            is_exec_error: false,
-        };
-        // SAFETY: with CLONE_VFORK this process sleeps until the child has called execve or _exit,
-        // so plan, argv, envp and stack outlive the child's use of them, and nothing else runs in
-        // the shared memory meanwhile. The stack grows down from its end. The child calls only
-        // async-signal-safe functions (see `child`).
-        let pid = unsafe {
-            let top = self.stack.as_mut_ptr_range().end;
-            let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-            check(libc::clone(child, top.cast(), flags, (&raw mut plan).cast()))
-                .map_err(SpawnError::Process)?
-        };
-        // SAFETY: the child wrote them before it ended; the compiler must not assume the old values.
-        let (error, is_exec_error) = unsafe {
-            ((&raw const plan.error).read_volatile(), (&raw const plan.is_exec_error).read_volatile())
-        };
-        if error == 0 {
-            return Ok(pid);
-        }
-        // SAFETY: plain numbers; the child has ended and is reaped here, not as a task.
-        unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
-        let error = io::Error::from_raw_os_error(error);
-        Err(if is_exec_error { SpawnError::Exec(error) } else { SpawnError::Process(error) })
-    }
-}
-
-/// The child between `clone` and `execve`.
-extern "C" fn child(plan: *mut libc::c_void) -> c_int {
-    let plan = plan.cast::<ChildPlan>();
-    // SAFETY: `plan` points to the ChildPlan of `spawn`, which nobody else uses meanwhile. Only
-    // system calls follow. errno is the parent's; it does not read it after clone has returned.
-    unsafe {
-        libc::setpgid(0, 0);
-        let is_in_cgroup = (*plan).cgroup < 0 || libc::write((*plan).cgroup, b"0".as_ptr().cast(), 1) == 1;
-        for (target, stream) in (0..).zip((*plan).streams) {
-            libc::dup2(stream, target);
-        }
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const (*plan).mask, std::ptr::null_mut());
-        if is_in_cgroup {
-            libc::execve((*plan).program, (*plan).argv.cast(), (*plan).envp.cast());
-        }
-        let error = std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
-        (&raw mut (*plan).is_exec_error).write_volatile(is_in_cgroup);
-        (&raw mut (*plan).error).write_volatile(error);
-        libc::_exit(127);
-    }
-}
+/// As many descriptors as one message may carry here.
+pub const MOST_DESCRIPTORS: usize = 8;
 
 /// Gives every signal its default disposition and blocks them all: so the process ignores them
 /// (but for SIGKILL and SIGSTOP), and what it starts begins with the defaults.
@@ -329,10 +257,6 @@ pub fn reset_signals() {
         libc::sigfillset(all.as_mut_ptr());
         libc::sigprocmask(libc::SIG_BLOCK, all.as_ptr(), std::ptr::null_mut());
     }
-}
-
-fn pointers(strings: &[&CStr]) -> Vec<*mut c_char> {
-    strings.iter().map(|string| string.as_ptr().cast_mut()).chain([std::ptr::null_mut()]).collect()
 }
 
 /// Memory for `count` values that this process and its children share.

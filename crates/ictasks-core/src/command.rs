@@ -170,7 +170,7 @@ fn starts_a_program(words: &[String]) -> bool {
 }
 
 /// Splits into words as Python's `shlex.split` does: quotes and backslashes, nothing else.
-fn split_words(command: &str) -> Result<Vec<String>, CommandError> {
+pub(crate) fn split_words(command: &str) -> Result<Vec<String>, CommandError> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut characters = command.chars();

@@ -22,6 +22,7 @@ pub(crate) mod yaml;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -88,6 +89,11 @@ pub struct Config {
     pub stderr_filename: Option<String>,
     /// How commands are started.
     pub shell: Shell,
+    /// The program that runs the calls of functions, for instance `python -m ictasks._call_server`: words, started
+    /// without a shell.
+    #[serde(deserialize_with = "scalar::words")]
+    #[schemars(schema_with = "schema::words")]
+    pub call_server: Option<Vec<String>>,
     /// Where tasks run: in their own directories or in the submit directory.
     pub cwd: WorkingDirectory,
     /// Seconds between samples of young tasks and hosts, also `500ms` or `2s`; 0 takes none.
@@ -263,6 +269,10 @@ pub struct TaskItem {
     #[serde(default, deserialize_with = "scalar::optional_paths")]
     #[schemars(schema_with = "schema::names")]
     pub expected_outputs: Option<Vec<String>>,
+    /// The file of a function call, absolute: `call_server` runs it, and the command is only its text.
+    #[serde(default, deserialize_with = "scalar::call")]
+    #[schemars(schema_with = "schema::call")]
+    pub call: Option<PathBuf>,
 }
 
 /// `tasks: {items: […]}`.

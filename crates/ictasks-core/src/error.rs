@@ -163,6 +163,12 @@ pub enum Fault {
         /// What would be right.
         remedy: String,
     },
+    /// A function call, and nothing that runs it.
+    #[error(
+        "the task is a `call`, and there is no `call_server`; give one in the configuration, for instance \
+         `call_server: python -m ictasks._call_server`"
+    )]
+    NoCallServer,
     /// No command.
     #[error("the command is empty; give one, or leave the task out")]
     EmptyCommand,

@@ -15,6 +15,11 @@ pub const TASK_FILE: &str = "task.json";
 /// What a task may write about itself, in its directory.
 pub const RESULTS_FILE: &str = "result.json";
 
+/// What a function call returned, in its directory.
+pub const RETURN_FILE: &str = "result.pickle";
+/// What a function call raised, in its directory.
+pub const EXCEPTION_FILE: &str = "exception.pickle";
+
 /// The device ids of a task's GPUs, a line each, in its directory.
 pub const GPU_IDS_FILE: &str = "gpu_ids.txt";
 
@@ -27,6 +32,9 @@ pub fn shard_directory(shard: Shard) -> String {
 
 /// What the names of the run directories of shards begin with.
 pub const SHARD_PREFIX: &str = "shard-";
+
+/// The directory of records that were set aside, each in a directory named by its run id.
+pub const EARLIER: &str = "earlier";
 
 /// Name of a task's directory.
 pub fn task_directory(task_id: &str) -> String {

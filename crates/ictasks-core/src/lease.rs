@@ -58,6 +58,11 @@ impl AgentLease {
         }
     }
 
+    /// When it is over.
+    pub const fn ends_at(&self) -> Duration {
+        self.ends_at
+    }
+
     /// Whether it is over.
     pub fn is_over(&self, now: Duration) -> bool {
         now >= self.ends_at

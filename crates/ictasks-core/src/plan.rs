@@ -51,6 +51,9 @@ pub struct Plan {
     pub workers: Vec<Worker>,
     /// How commands are started.
     pub shell: Shell,
+    /// The program that runs function calls, and its arguments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call_server: Option<Vec<String>>,
     /// Where tasks run.
     pub cwd: WorkingDirectory,
     /// File name of a task's standard output.
@@ -246,6 +249,7 @@ impl Plan {
             task_distribution: shares.distribution,
             workers,
             shell: config.shell.clone(),
+            call_server: config.call_server.clone(),
             cwd: config.cwd,
             stdout_filename: name(&config.stdout_filename, "task_stdout.txt"),
             stderr_filename: name(&config.stderr_filename, "task_stderr.txt"),

@@ -68,6 +68,9 @@ pub struct Setup {
     pub cores_per_task: i32,
     /// How commands are started.
     pub shell: Shell,
+    /// The program that runs function calls, and its arguments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_server: Option<Vec<String>>,
     /// Where tasks run.
     pub cwd: WorkingDirectory,
     /// File name of a task's standard output.
@@ -172,6 +175,10 @@ pub struct TaskOrder {
     /// Files that must be in its current directory after exit code 0.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expected_outputs: Vec<String>,
+    /// The file of a function call, where it is one: the call server runs that, and the command is only its
+    /// text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<PathBuf>,
 }
 
 /// What an agent says.

@@ -168,6 +168,7 @@ mod tests {
             reason: None,
             timeout_s: None,
             expected_outputs: Vec::new(),
+            call: None,
         }
     }
 

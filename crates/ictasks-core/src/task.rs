@@ -1,6 +1,7 @@
 //! One task, read and checked.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use crate::config::scalar::check_command;
 use crate::error::Fault;
@@ -28,6 +29,8 @@ pub struct Task {
     pub expected_time_s: Option<f64>,
     /// Files that it must make, where it says so itself.
     pub expected_outputs: Option<Vec<String>>,
+    /// The file of a function call, where it is one: then the command is only its text.
+    pub call: Option<PathBuf>,
     /// The line of the task list that it stands in; 0 for a task of a configuration.
     pub line: u64,
     /// The command as typed, where that names an id which came from the position.
@@ -61,6 +64,7 @@ impl Task {
             timeout_s: None,
             expected_time_s: None,
             expected_outputs: None,
+            call: None,
             line: 0,
             typed_command: names_position.then(|| typed_command.to_owned()),
             id_is_given,

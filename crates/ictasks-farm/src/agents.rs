@@ -65,7 +65,8 @@ impl<'a> Agents<'a> {
             node_names: &plan.backend.node_names(),
             looks_for_gpus: plan.task_distribution.gpus_per_task > 0,
         };
-        Ok(Self::Nodes(Box::new(Nodes::invite(&occasion, start_commands(&plan.backend, program))?)))
+        let commands = start_commands(&plan.backend, program)?;
+        Ok(Self::Nodes(Box::new(Nodes::invite(&occasion, commands)?)))
     }
 
     /// Whether no agent is there, and nothing left of one.
@@ -168,7 +169,7 @@ impl<'a> Agents<'a> {
         };
         share.warnings.iter().for_each(|warning| dispatcher.warn(format!("the node {host}: {warning}")));
         let applicant =
-            Applicant { workers: share.workers, cores_per_task: share.cores_per_task, clock_offset_s };
+            Applicant { host: host.clone(), workers: share.workers, cores_per_task: share.cores_per_task, clock_offset_s };
         match dispatcher.join(applicant) {
             Some((agent, setup)) => nodes.accept(agent, application, setup),
             None => Nodes::decline(application),

@@ -146,7 +146,7 @@ impl<'a> Dispatcher<'a> {
         let mut dispatcher = Self::without_agents(plan, session, is_stream, reads_ahead);
         dispatcher.is_local = true;
         let setup = setup(plan, &dispatcher.session);
-        dispatcher.team.add(setup, 0.0);
+        dispatcher.team.add(setup, "", 0.0);
         dispatcher
     }
 

@@ -19,6 +19,7 @@ pub fn setup(plan: &Plan, session: &Session) -> Setup {
         workers: plan.workers.clone(),
         cores_per_task: plan.task_distribution.cores_per_task,
         shell: plan.shell.clone(),
+        call_server: plan.call_server.clone(),
         cwd: plan.cwd,
         stdout_filename: plan.stdout_filename.clone(),
         stderr_filename: plan.stderr_filename.clone(),

@@ -1,22 +1,26 @@
 //! What an earlier run left in a run directory.
 //!
-//! A second run in the same place is refused, or deletes what the first one wrote ([`delete`]),
-//! and nothing else: what tasks made of their own stays.
+//! A second run in the same place is refused; or it deletes what the first one wrote ([`delete`]), and nothing
+//! else: what tasks made of their own stays; or it moves the first one, with all of its tasks, out of the way
+//! ([`set_aside`]).
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use arrow::array::{AsArray, RecordBatch};
 use ictasks_core::layout::{self, RUN_FILE};
 
 use crate::error::{AtPath, RecordError};
 use crate::files::temporary;
-use crate::journal::journal_dir;
+use crate::journal::{journal_dir, read_journal};
 use crate::lock::{LOCK_FILE, RunLock};
 use crate::manifest::RunFile;
+use crate::parquet_file::{Opened, ParquetFile};
 use crate::schema::Table;
 
 mod delete;
+mod set_aside;
 
 pub use delete::Deleted;
 
@@ -74,6 +78,19 @@ impl Existing {
         };
         delete::delete(lock.run_dir(), run)
     }
+
+    /// Moves the old record and the directories of its tasks, with all that is in them, to
+    /// `earlier/<run_id>` in the run directory, and says where that is. Of tasks without a record only what a farm
+    /// wrote goes: the rest may have been prepared for the tasks to come.
+    ///
+    /// # Errors
+    /// If something cannot be read or moved.
+    pub fn set_aside(&self, lock: &RunLock) -> Result<PathBuf, RecordError> {
+        match self {
+            Self::Record { run, .. } => set_aside::set_aside(lock.run_dir(), run.as_deref()),
+            Self::TaskFiles { .. } => set_aside::set_task_files_aside(lock.run_dir()),
+        }
+    }
 }
 
 /// Whether there is more in the journal's directory than a lock.
@@ -93,6 +110,28 @@ pub(crate) fn has_journal(run_dir: &Path) -> Result<bool, RecordError> {
 
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Calls `take` with the name of the directory of each task that the record names; where it names none,
+/// with that of each `task_*` directory that holds a task.json.
+fn for_each_recorded_task(
+    run_dir: &Path,
+    take: &mut dyn FnMut(&str) -> Result<(), RecordError>,
+) -> Result<(), RecordError> {
+    let mut of_batch = |batch: &RecordBatch| {
+        let ids = batch.column_by_name("task_id").and_then(|ids| ids.as_string_opt::<i32>());
+        ids.into_iter().flatten().flatten().try_for_each(|id| take(&layout::task_directory(id)))
+    };
+    let of_table = match ParquetFile::open(&run_dir.join(Table::Tasks.file_name()))? {
+        Opened::Whole(file) => file.read(Table::Tasks.columns(), Some(&["task_id"]), &mut of_batch)?,
+        Opened::Damaged(damage) => Some(damage),
+        Opened::Absent => return for_each_task_dir(run_dir, &mut |name| take(name).map(|()| true)),
+    };
+    // A table that cannot be read names no tasks; then their directories do.
+    if of_table.is_some() {
+        return for_each_task_dir(run_dir, &mut |name| take(name).map(|()| true));
+    }
+    read_journal(run_dir, Table::Events, Some(&["task_id"]), &mut of_batch).map(drop)
 }
 
 /// Calls `take` with the name of each `task_*` directory that holds a task.json, until it says
@@ -125,8 +164,13 @@ fn record_files() -> impl Iterator<Item = &'static str> {
     tables.chain([RUN_FILE])
 }
 
+/// Whether a file is what could not be read when a run went on.
+fn is_damaged_copy(name: &str) -> bool {
+    record_files().any(|ours| name.strip_prefix(ours).is_some_and(|rest| rest.starts_with(".damaged")))
+}
+
 /// The paths of a record's file: its own, and the temporary one that a crash may have left.
-fn both_names(run_dir: &Path, name: &str) -> [std::path::PathBuf; 2] {
+fn both_names(run_dir: &Path, name: &str) -> [PathBuf; 2] {
     let path = run_dir.join(name);
     [temporary(&path), path]
 }

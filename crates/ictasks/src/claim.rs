@@ -1,11 +1,13 @@
 //! Makes the run directory ours: locked, and without an earlier record, or with one to go on with.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ictasks_core::layout;
+use ictasks_core::lease::{ENDING_TAKES, LEASE};
 use ictasks_core::machine::host_name;
 use ictasks_core::plan::Plan;
-use ictasks_record::{Existing, RecordError, Recovered, RunLock};
+use ictasks_record::{Existing, RecordError, Recovered, RunFile, RunLock};
 
 use crate::cli::TaskfarmArguments;
 use crate::console::Console;
@@ -14,6 +16,8 @@ use crate::{command_line, resume, summary};
 
 /// How long agents of a coordinator that died may take to end their tasks.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a coordinator touches run.json.
+const TOUCHED_EVERY: Duration = Duration::from_secs(10);
 
 /// The right to write into the run directory, and what lies there.
 pub struct Claim {
@@ -21,6 +25,14 @@ pub struct Claim {
     pub lock: RunLock,
     /// The run to go on with.
     pub recovered: Option<Recovered>,
+    /// Where an earlier record was moved.
+    pub set_aside: Option<PathBuf>,
+}
+
+impl Claim {
+    const fn fresh(lock: RunLock) -> Self {
+        Self { lock, recovered: None, set_aside: None }
+    }
 }
 
 /// Takes the run directory.
@@ -38,15 +50,24 @@ pub fn take(arguments: &TaskfarmArguments, plan: &Plan, console: &mut Console) -
         console.warning(taken_over);
     }
     let existing = Existing::find(run_dir).map_err(|error| unusable(&error))?;
-    let Some(existing) = existing else { return Ok(Claim { lock, recovered: None }) };
+    let Some(existing) = existing else { return Ok(Claim::fresh(lock)) };
     wait_for_agents(run_dir, console)?;
+    if let Existing::Record { run: Some(run), .. } = &existing {
+        wait_for_leases(run, run_dir, console);
+    }
     if arguments.overwrite {
         let deleted = existing.delete(&lock).map_err(|error| unusable(&error))?;
         console.note(&format!(
             "overwrite: files of the earlier run deleted: {} ({} bytes); task directories, empty then: {}",
             deleted.file_count, deleted.bytes, deleted.directory_count
         ));
-        return Ok(Claim { lock, recovered: None });
+        return Ok(Claim::fresh(lock));
+    }
+    if arguments.set_aside {
+        let place = existing.set_aside(&lock).map_err(|error| unusable(&error))?;
+        let (run_dir, shown) = (run_dir.display(), place.display());
+        console.note(&format!("the earlier run in `{run_dir}` is now in `{shown}`"));
+        return Ok(Claim { set_aside: Some(place), ..Claim::fresh(lock) });
     }
     let is_implied = match &existing {
         Existing::Record { run, .. } => resume::is_implied(run.as_deref()),
@@ -59,7 +80,7 @@ pub fn take(arguments: &TaskfarmArguments, plan: &Plan, console: &mut Console) -
         console.note("Slurm has started this job again: the run goes on, as with --resume");
     }
     let recovered = Recovered::open(&lock).map_err(|error| unusable(&error))?;
-    Ok(Claim { lock, recovered })
+    Ok(Claim { recovered, ..Claim::fresh(lock) })
 }
 
 fn unusable(error: &RecordError) -> Failure {
@@ -69,6 +90,25 @@ fn unusable(error: &RecordError) -> Failure {
 fn wait_for_agents(run_dir: &Path, console: &mut Console) -> Result<(), Failure> {
     ictasks_record::wait_for_agents(run_dir, PATIENCE, &mut |line| console.note(line))
         .map_err(|error| unusable(&error))
+}
+
+/// Agents of other nodes hold no lock that every file system shows. A coordinator that was killed has last
+/// written run.json when it lived, and some time after that none of its tasks runs any more.
+fn wait_for_leases(run: &RunFile, run_dir: &Path, console: &mut Console) {
+    let Some(session) = run.sessions.last().filter(|session| session.ended_at.is_none()) else { return };
+    if session.plan.get("backend").is_none_or(|backend| backend == "local") {
+        return;
+    }
+    let touched = std::fs::metadata(run_dir.join(layout::RUN_FILE)).and_then(|data| data.modified());
+    let age = touched.ok().and_then(|touched| touched.elapsed().ok()).unwrap_or_default();
+    let left = (TOUCHED_EVERY + LEASE + ENDING_TAKES).saturating_sub(age);
+    if !left.is_zero() {
+        console.note(&format!(
+            "waiting for {} s, until the tasks of the earlier start have ended on all nodes",
+            left.as_secs() + 1
+        ));
+        std::thread::sleep(left);
+    }
 }
 
 fn refused(existing: &Existing, plan: &Plan) -> Failure {
@@ -92,8 +132,10 @@ fn refused(existing: &Existing, plan: &Plan) -> Failure {
         Existing::Record { .. } => format!(
             "{what}\n  to go on with that run:               {} --resume\n  \
              to delete that record and run again:  {overwriting}\n  \
+             to move it to `earlier` there:        {}\n  \
              to keep it and run elsewhere:         {elsewhere}",
-            command_line::typed()
+            command_line::typed(),
+            command_line::setting_aside()
         ),
         Existing::TaskFiles { .. } => format!(
             "{what}\n  to delete their files and run again:  {overwriting}\n  \

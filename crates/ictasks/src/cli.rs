@@ -124,10 +124,13 @@ pub struct TaskfarmArguments {
     /// their own stay: `--overwrite`
     #[arg(long)]
     pub overwrite: bool,
+    /// Move an earlier run in the run directory to earlier/RUN_ID there, its tasks' files too: `--set-aside`
+    #[arg(long, conflicts_with = "overwrite")]
+    pub set_aside: bool,
     /// Go on with the run in the run directory: what succeeded is left out, all else runs; without
     /// a record there a new run begins. Without --config and --tasklist the input of the last
     /// start is taken: `--run-dir runs/first --resume`
-    #[arg(long, conflicts_with = "overwrite")]
+    #[arg(long, conflicts_with_all = ["overwrite", "set_aside"])]
     pub resume: bool,
     /// With --resume: run tasks again that succeeded with another command: `--resume --rerun-changed`
     #[arg(long, requires = "resume")]
@@ -154,6 +157,9 @@ pub struct TaskfarmArguments {
     /// `--events-fd 3 3>events.jsonl`
     #[arg(long, value_name = "N")]
     pub events_fd: Option<i32>,
+    /// Leave out of these events what a task used: `--events-fd 3 --brief-events`
+    #[arg(long, requires = "events_fd")]
+    pub brief_events: bool,
 }
 
 /// What `ictasks watch` takes.

@@ -10,7 +10,7 @@ pub fn typed() -> String {
 /// The command that goes on with the run.
 pub fn going_on() -> String {
     let mut arguments = arguments();
-    arguments.retain(|argument| argument != "--overwrite" && argument != "--resume");
+    arguments.retain(|argument| !["--overwrite", "--set-aside", "--resume"].contains(&argument.as_str()));
     arguments.push("--resume".to_owned());
     quoted(arguments)
 }
@@ -19,6 +19,13 @@ pub fn going_on() -> String {
 pub fn overwriting() -> String {
     let mut arguments = of_a_fresh_start(arguments());
     arguments.push("--overwrite".to_owned());
+    quoted(arguments)
+}
+
+/// The command that moves what is there out of the way and begins anew.
+pub fn setting_aside() -> String {
+    let mut arguments = of_a_fresh_start(arguments());
+    arguments.push("--set-aside".to_owned());
     quoted(arguments)
 }
 

@@ -97,6 +97,9 @@ fn describe_worker(worker: &Worker) -> String {
 }
 
 fn describe_launch(task: &Task, plan: &Plan) -> String {
+    if let (Some(payload), Some(server)) = (&task.call, &plan.call_server) {
+        return format!("the call {} in {}, by {server:?}", task.command, payload.display());
+    }
     match Launch::of(&task.command, &plan.shell) {
         Ok(Launch::Direct(words)) => format!("{words:?}, without a shell"),
         Ok(Launch::Shell(words)) => format!("{words:?}"),
@@ -106,15 +109,20 @@ fn describe_launch(task: &Task, plan: &Plan) -> String {
 
 /// What is missing if the first task's program does not exist.
 fn missing_program(task: &Task, plan: &Plan) -> Option<String> {
-    let (Launch::Direct(words) | Launch::Shell(words)) = Launch::of(&task.command, &plan.shell).ok()?;
+    let words = match &plan.call_server {
+        Some(server) if task.call.is_some() => server.clone(),
+        _ => match Launch::of(&task.command, &plan.shell).ok()? {
+            Launch::Direct(words) | Launch::Shell(words) => words,
+        },
+    };
     let program = words.first()?;
     let path = task.environment.get("PATH").or_else(|| plan.environment.get("PATH"));
     let path = path.map(std::ffi::OsString::from).or_else(|| std::env::var_os("PATH")).unwrap_or_default();
     let task_dir = plan.run_dir.join(ictasks_core::layout::task_directory(&task.id));
     let exists = if program.contains('/') {
         let base: &Path = match plan.cwd {
-            ictasks_core::protocol::WorkingDirectory::Task => &task_dir,
-            ictasks_core::protocol::WorkingDirectory::Submit => &plan.submit_dir,
+            ictasks_core::protocol::WorkingDirectory::Task if task.call.is_none() => &task_dir,
+            _ => &plan.submit_dir,
         };
         base.join(program).is_file()
     } else {

@@ -3,16 +3,19 @@
 //! The lines are those of [`ictasks_core::event::json`]. A thread writes them, so that a slow reader holds up
 //! nothing for as long as [`WAITING`] batches; then it holds up the farm, whose memory does not grow for it. A
 //! caller that writes tasks and reads events in one thread has to mind that. A reader that goes away ends
-//! the stream and nothing else.
+//! the stream and nothing else. After a pause an event is written at once; of many, those of [`TOGETHER`] are written
+//! together, since every wake-up of the reader costs the tasks their processors.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use ictasks_core::event::json::STREAM_VERSION;
+use ictasks_core::event::json::{Detail, STREAM_VERSION};
 use ictasks_core::event::{Event, EventSink, SinkError};
 use ictasks_core::plan::Plan;
 use ictasks_core::sample::Sample;
@@ -22,6 +25,9 @@ use crate::exit::Failure;
 
 /// Batches that may wait for the reader.
 const WAITING: usize = 4096;
+
+/// Time between two writes, at least.
+const TOGETHER: Duration = Duration::from_millis(10);
 
 /// Writes events.
 pub struct EventStream {
@@ -53,27 +59,35 @@ pub fn take(number: i32) -> Result<OwnedFd, Failure> {
     })
 }
 
+/// What the first line says.
+pub struct Hello<'a> {
+    /// Our id of the run.
+    pub run_id: &'a str,
+    /// Tasks of this start, where the number is known.
+    pub task_count: Option<u64>,
+    /// Where an earlier record was moved.
+    pub set_aside: Option<&'a Path>,
+    /// How the run is done.
+    pub plan: &'a Plan,
+}
+
 impl EventStream {
     /// Begins the stream with its first line.
-    pub fn start(
-        descriptor: OwnedFd,
-        plan: &Plan,
-        run_id: &str,
-        task_count: Option<u64>,
-    ) -> io::Result<Self> {
+    pub fn start(descriptor: OwnedFd, detail: Detail, hello: &Hello<'_>) -> io::Result<Self> {
         let (batches, waiting) = sync_channel(WAITING);
         let thread = std::thread::Builder::new()
             .name("event-stream".to_owned())
-            .spawn(move || write(&waiting, File::from(descriptor)))?;
+            .spawn(move || write(&waiting, detail, File::from(descriptor)))?;
         let hello = json!({
             "event": "hello",
             "stream_version": STREAM_VERSION,
             "ictasks_version": env!("CARGO_PKG_VERSION"),
-            "run_id": run_id,
-            "job_id": plan.job_id,
-            "run_dir": plan.run_dir,
-            "worker_count": plan.workers.len(),
-            "task_count": task_count,
+            "run_id": hello.run_id,
+            "job_id": hello.plan.job_id,
+            "run_dir": hello.plan.run_dir,
+            "set_aside": hello.set_aside,
+            "worker_count": hello.plan.workers.len(),
+            "task_count": hello.task_count,
         });
         let stream = Self { batches, thread };
         stream.send(Batch::Line(hello));
@@ -108,20 +122,26 @@ impl EventSink for EventStream {
     }
 }
 
-/// Writes what comes, whole batches at once, until it ends or nobody reads.
-fn write(batches: &Receiver<Batch>, file: File) {
-    let mut out = BufWriter::new(file);
+/// Writes what comes, until it ends or nobody reads.
+fn write(batches: &Receiver<Batch>, detail: Detail, file: File) {
+    let mut out = BufWriter::with_capacity(64 * 1024, file);
     let mut put = || -> io::Result<()> {
-        for batch in batches {
-            match batch {
-                Batch::Line(line) => writeln!(out, "{line}")?,
-                Batch::Events(events) => {
-                    for event in &*events {
-                        writeln!(out, "{}", event.to_json())?;
+        let mut written_at: Option<Instant> = None;
+        while let Ok(first) = batches.recv() {
+            let pause = written_at.map_or(Duration::ZERO, |at| TOGETHER.saturating_sub(at.elapsed()));
+            std::thread::sleep(pause);
+            for batch in std::iter::once(first).chain(batches.try_iter()) {
+                match batch {
+                    Batch::Line(line) => writeln!(out, "{line}")?,
+                    Batch::Events(events) => {
+                        for event in &*events {
+                            writeln!(out, "{}", event.to_json(detail))?;
+                        }
                     }
                 }
             }
             out.flush()?;
+            written_at = Some(Instant::now());
         }
         Ok(())
     };

@@ -1,32 +1,34 @@
 //! `ictasks export`: a run in the formats of other programs.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 
+use ictasks_record::{RecordError, write_snapshot};
 use ictasks_report::export::{Format, export};
 use ictasks_report::{ReportError, Source, Table};
 
 use crate::cli::export::{ExportArguments, ExportFormat};
 use crate::console::Console;
-use crate::exit::{ExitCode, Failure};
+use crate::exit::{ExitCode, Failure, chain};
 use crate::harmless_writer::HarmlessWriter;
 use crate::report::failed;
-use crate::run_dirs::RunDirs;
+use crate::run_dirs::{RunDirs, no_record};
 
 /// Writes a run in a format, to a file or to standard output.
 ///
 /// # Errors
 /// There is no such run, or the output cannot be written.
 pub fn run(arguments: &ExportArguments, console: &mut Console) -> Result<ExitCode, Failure> {
-    let runs = RunDirs::open_one(&arguments.run_dir)?;
-    let Some(source) = runs.sources.first() else { return Ok(ExitCode::Success) };
     let format = match arguments.format {
         ExportFormat::Perfetto => Format::Perfetto,
         ExportFormat::Junit => Format::Junit,
         ExportFormat::Joblog => Format::Joblog,
         ExportFormat::Csv => Format::Csv,
+        ExportFormat::Parquet => return tables(arguments, console),
     };
+    let runs = RunDirs::open_one(&arguments.run_dir)?;
+    let Some(source) = runs.sources.first() else { return Ok(ExitCode::Success) };
     for damage in &source.damages {
         console.warning(damage);
     }
@@ -43,6 +45,34 @@ pub fn run(arguments: &ExportArguments, console: &mut Console) -> Result<ExitCod
         }
     };
     finish(exported)
+}
+
+/// Writes the tables into a directory, which is made where it is not there.
+fn tables(arguments: &ExportArguments, console: &mut Console) -> Result<ExitCode, Failure> {
+    let Some(into) = arguments.output.as_deref().filter(|path| path.as_os_str() != "-") else {
+        return Err(Failure::input("--format parquet makes four files: give a directory with -o DIR"));
+    };
+    let cannot =
+        |error: io::Error| Failure::input(format!("`{}` cannot be written: {error}", into.display()));
+    fs::create_dir_all(into).map_err(cannot)?;
+    let is_same = match (into.canonicalize(), arguments.run_dir.canonicalize()) {
+        (Ok(into), Ok(run_dir)) => into == run_dir,
+        _ => false,
+    };
+    if is_same {
+        return Err(Failure::input(format!(
+            "`{}` holds the record itself; give another directory",
+            into.display()
+        )));
+    }
+    let snapshot = write_snapshot(&arguments.run_dir, into).map_err(|error| match error {
+        RecordError::NoRecord { .. } => no_record(&arguments.run_dir),
+        error => Failure { message: format!("failed to {}", chain(&error)), code: ExitCode::RecordFailed },
+    })?;
+    for damage in &snapshot.damages {
+        console.warning(damage);
+    }
+    Ok(ExitCode::Success)
 }
 
 fn to_file(format: Format, source: &Source, path: &Path) -> Result<Result<(), ReportError>, Failure> {

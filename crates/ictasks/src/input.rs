@@ -82,20 +82,18 @@ impl Input {
         format: Option<ListFormat>,
         submit_dir: &Path,
     ) -> Result<Self, Failure> {
-        let is_swept = config.sweep.is_some();
         let format = match format {
             Some(ListFormat::Lines) => TaskListFormat::Lines,
             Some(ListFormat::Jsonl) => TaskListFormat::JsonLines,
             None => TaskListFormat::of(list),
         };
         let list_wins = config.tasks.is_some() || config.launch_cmd.is_some();
-        let open =
-            || TaskSource::open(list, format, submit_dir).map_err(|error| Failure::input(chain(&error)));
+        let open = || open(&config, list, format, submit_dir).map_err(|error| Failure::input(chain(&error)));
         if TaskSource::is_stream_at(list) {
             let source = open()?;
             return Ok(Self { list_wins, ..Self::of_source(config, source) });
         }
-        let summary = validate(list, format, submit_dir, is_swept)
+        let summary = validate(list, format, submit_dir, &config)
             .map_err(|errors| Failure::input(errors.to_string()))?;
         let source = open()?.with_task_count(summary.task_count);
         let list = Some((list.to_owned(), format));
@@ -157,10 +155,19 @@ impl Input {
     /// The tasks as typed, from the beginning.
     fn typed_again(&self, submit_dir: &Path) -> Result<TaskSource, InputError> {
         match &self.list {
-            Some((list, format)) => TaskSource::open(list, *format, submit_dir),
+            Some((list, format)) => open(&self.config, list, *format, submit_dir),
             None => Ok(TaskSource::from_config(&self.config, submit_dir).unwrap_or_default()),
         }
     }
+}
+
+fn open(
+    config: &Config,
+    list: &Path,
+    format: TaskListFormat,
+    submit_dir: &Path,
+) -> Result<TaskSource, InputError> {
+    Ok(TaskSource::open(list, format, submit_dir)?.with_calls(config.call_server.is_some()))
 }
 
 fn read_config(arguments: &TaskfarmArguments) -> Result<Config, Failure> {

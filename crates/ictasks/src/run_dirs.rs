@@ -108,13 +108,18 @@ pub fn shards(whole_dir: &Path) -> Vec<PathBuf> {
     shards
 }
 
+/// What is said of a directory that holds no record.
+pub fn no_record(run_dir: &Path) -> Failure {
+    Failure::input(format!(
+        "`{}` is no run directory: it holds no record of a run; give the directory that \
+         `ictasks taskfarm --run-dir` was given",
+        run_dir.display()
+    ))
+}
+
 fn open(run_dir: &Path) -> Result<(Source, Option<TempDir>), Failure> {
     let failed = |error: &RecordError| match error {
-        RecordError::NoRecord { .. } => Failure::input(format!(
-            "`{}` is no run directory: it holds no record of a run; give the directory that \
-             `ictasks taskfarm --run-dir` was given",
-            run_dir.display()
-        )),
+        RecordError::NoRecord { .. } => no_record(run_dir),
         error => Failure { message: format!("failed to {}", chain(error)), code: ExitCode::BadInput },
     };
     let mut source = Source::finished(run_dir);

@@ -7,6 +7,7 @@ use ictasks_core::attempt::{Outcome, Reason};
 use ictasks_core::column::Timestamp;
 use ictasks_core::config::BackendChoice;
 use ictasks_core::event::EventSink;
+use ictasks_core::event::json::Detail;
 use ictasks_core::history::Matcher;
 use ictasks_core::machine::{Machine, host_name};
 use ictasks_core::plan::{Backend, CommandLine, Plan};
@@ -19,15 +20,18 @@ use ictasks_record::{
     RecordError, Recorder, RecorderOptions, Recovered, RunFile, RunLock, RunState, Session,
 };
 
+use crate::claim::{self, Claim};
+use tokio::runtime::Runtime;
+
 use crate::cli::TaskfarmArguments;
 use crate::console::Console;
-use crate::event_stream::{self, EventStream};
+use crate::event_stream::{self, EventStream, Hello};
 use crate::exit::{ExitCode, Failure, chain};
 use crate::input::Input;
 use crate::progress::Progress;
 use crate::resume::{self, Outlook};
 use crate::tally::Tally;
-use crate::{claim, command_line, deadline, dry_run, requeue, summary};
+use crate::{command_line, deadline, dry_run, requeue, summary};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// `ictasks stop` ends a run as this signal does.
@@ -39,6 +43,8 @@ const SIGTERM: i32 = 15;
 /// What kept it from running, or the record from being kept.
 pub fn run(arguments: &TaskfarmArguments, console: &mut Console) -> Result<ExitCode, Failure> {
     let events_to = arguments.events_fd.map(event_stream::take).transpose()?;
+    let detail = if arguments.brief_events { Detail::Brief } else { Detail::Full };
+    let events_to = events_to.map(|descriptor| (descriptor, detail));
     let current_dir = std::env::current_dir()
         .map_err(|error| Failure::input(format!("the current directory cannot be used: {error}")))?;
     let (arguments, submit_dir) = resume::with_earlier_input(arguments, current_dir)?;
@@ -52,8 +58,8 @@ pub fn run(arguments: &TaskfarmArguments, console: &mut Console) -> Result<ExitC
         return Ok(ExitCode::Success);
     }
     let agent = node::find_agent().map_err(|error| Failure::record(&error))?;
-    let claim = claim::take(arguments, &plan, console)?;
-    let (recovered, outlook) = match claim.recovered {
+    let Claim { lock, recovered, set_aside } = claim::take(arguments, &plan, console)?;
+    let (recovered, outlook) = match recovered {
         Some(mut recovered) => {
             resume::check_shard(&recovered.run, &plan)?;
             let history = std::mem::take(&mut recovered.history);
@@ -68,8 +74,8 @@ pub fn run(arguments: &TaskfarmArguments, console: &mut Console) -> Result<ExitC
     }
     tell_before(&input, &plan, recovered.as_ref(), outlook.as_ref(), console);
     let is_requeued = arguments.requeue || input.config.slurm.as_ref().is_some_and(|slurm| slurm.requeue);
-    let run = Run { plan: &plan, input, agent, progress: arguments.progress, events_to };
-    let (code, end) = run.perform(claim.lock, recovered, outlook, console)?;
+    let run = Run { plan: &plan, input, agent, progress: arguments.progress, events_to, set_aside };
+    let (code, end) = run.perform(lock, recovered, outlook, console)?;
     if is_requeued {
         requeue::if_it_helps(&end, console);
     }
@@ -139,7 +145,8 @@ struct Run<'a> {
     input: Input,
     agent: PathBuf,
     progress: crate::cli::Progress,
-    events_to: Option<OwnedFd>,
+    events_to: Option<(OwnedFd, Detail)>,
+    set_aside: Option<PathBuf>,
 }
 
 impl Run<'_> {
@@ -150,6 +157,8 @@ impl Run<'_> {
         outlook: Option<Outlook>,
         console: &mut Console,
     ) -> Result<(ExitCode, RunEnd), Failure> {
+        // Whoever reads that the run has begun may end it by a signal.
+        let (runtime, mut signals) = listen().map_err(|error| Failure::record(&error))?;
         let began_at = Timestamp::now();
         let (matcher, resumed, run_count) = match outlook {
             Some(outlook) => (outlook.matcher, Some(outlook.message), outlook.run_count),
@@ -163,7 +172,13 @@ impl Run<'_> {
             first_seq: recovered.as_ref().map_or(0, |recovered| recovered.next_seq),
             resumed,
         };
-        let events = self.events_to.map(|to| EventStream::start(to, self.plan, &run.run_id, run_count));
+        let hello = Hello {
+            run_id: &run.run_id,
+            task_count: run_count,
+            set_aside: self.set_aside.as_deref(),
+            plan: self.plan,
+        };
+        let events = self.events_to.map(|(to, detail)| EventStream::start(to, detail, &hello));
         let mut events = events.transpose().map_err(|error| Failure {
             message: format!("failed to start a thread for --events-fd: {error}"),
             code: ExitCode::RecordFailed,
@@ -175,7 +190,7 @@ impl Run<'_> {
         let mut sinks: Vec<&mut dyn EventSink> = vec![&mut recorder, &mut progress];
         sinks.extend(events.as_mut().map(|events| events as &mut dyn EventSink));
         let farm = Farm { plan: self.plan, session, matcher, sinks };
-        let ended = run_farm(farm, self.input.source, &self.agent);
+        let ended = runtime.block_on(farm.run(self.input.source, &self.agent, &mut signals));
         let tally = progress.finish();
         if let Some(events) = events {
             events.finish();
@@ -215,17 +230,12 @@ impl Run<'_> {
     }
 }
 
-fn run_farm(
-    farm: Farm<'_>,
-    source: ictasks_core::task_list::TaskSource,
-    agent: &Path,
-) -> Result<RunEnd, ictasks_farm::FarmError> {
+/// The event loop, and what tells it of signals: from now on they end a run and not the program.
+fn listen() -> Result<(Runtime, Signals), ictasks_farm::FarmError> {
     let system = |source| ictasks_farm::FarmError::System { action: "start the event loop", source };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(system)?;
-    runtime.block_on(async {
-        let mut signals = Signals::new()?;
-        farm.run(source, agent, &mut signals).await
-    })
+    let signals = runtime.block_on(async { Signals::new() })?;
+    Ok((runtime, signals))
 }
 
 /// Ends the record and says how it went.

@@ -17,11 +17,13 @@ pub fn end_too_large(
 ) {
     for (slot_pid, cell) in slots {
         let Some(running) = cell.running() else { continue };
-        let tree = table.descendants(*slot_pid);
+        let tree = table.descendants(*slot_pid, cell.apart());
         if resident_bytes(&tree, page_bytes) <= limit_bytes {
             continue;
         }
         let bytes: i64 = tree.iter().map(|process| own_bytes(process, page_bytes)).sum();
+        // What the server gave to a call is not the call's; its share of that may be all of it.
+        let bytes = bytes - cell.inherited_bytes();
         if bytes > limit_bytes {
             cell.note_memory(running.sequence, bytes);
             cell.report_excess(running.sequence, bytes);

@@ -35,6 +35,11 @@ impl OomScore {
         }
     }
 
+    /// What tasks have; `None` where nothing can be done.
+    pub fn raised(&self) -> Option<i32> {
+        self.file.as_ref().and_then(|_| self.raised.parse().ok())
+    }
+
     /// For what is started from now on.
     pub fn raise(&mut self) {
         if self.file.as_ref().is_some_and(|file| file.write_at(self.raised.as_bytes(), 0).is_err()) {

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use ictasks_core::attempt::{Cause, Evidence, Outcome};
+use ictasks_core::attempt::Outcome;
 use ictasks_core::column::Timestamp;
 use ictasks_core::config::TaskFiles;
 use ictasks_core::protocol::{Reply, TaskEnded, TaskOrder, TaskStarted, WorkingDirectory};
@@ -16,7 +16,7 @@ use super::output_file::OutputFile;
 use super::task_file::TaskFile;
 use super::tree::{self, Tree, Watched};
 use super::verdict::{MemoryFacts, Verdict};
-use super::{Slot, disk, expectations, gpu_binding, io_account, results};
+use super::{Slot, gpu_binding, io_account, results};
 use crate::clock::seconds;
 use crate::process_table::OwnIo;
 use crate::queue::Received;
@@ -26,8 +26,6 @@ use crate::trouble::{explained, is_general};
 
 /// A task that lives shorter than this is reported once, by its end.
 const ANNOUNCE_AFTER: Duration = Duration::from_millis(20);
-/// Tails of output in the record, bytes.
-const TAIL_BYTES: usize = 2048;
 /// Between two looks at the size of output that has a limit: while it grows, and else at most.
 const LOOK_AT_OUTPUT: Duration = Duration::from_secs(5);
 const LOOK_AT_OUTPUT_AT_MOST: Duration = Duration::from_secs(60);
@@ -42,15 +40,18 @@ impl Slot {
         let performed = if self.may_begin()? {
             self.attempt(received)
         } else {
-            let task_indices = vec![received.order.task_index];
-            self.parts.replies.send(&Reply::Recalled { task_indices })
+            self.give_back(&received.order)
         };
         self.parts.cell.set_busy(false);
         performed
     }
 
+    fn give_back(&self, order: &TaskOrder) -> io::Result<()> {
+        self.parts.replies.send(&Reply::Recalled { task_indices: vec![order.task_index] })
+    }
+
     /// Waits while tasks are to be stopped. False if no more are to begin.
-    fn may_begin(&self) -> io::Result<bool> {
+    pub(super) fn may_begin(&self) -> io::Result<bool> {
         let requests = self.parts.requests;
         loop {
             if requests.end().is_some() {
@@ -58,7 +59,8 @@ impl Slot {
             }
             let Some(stop) = requests.stop() else { return Ok(true) };
             self.parts.cell.set_stopped_for(stop);
-            let signal = sys::wait_signal(&tree::waited_signals(), tree::FOREVER);
+            let timeout = requests.lease_left().unwrap_or(tree::FOREVER);
+            let signal = sys::wait_signal(&tree::waited_signals(), timeout);
             if signal == Some(tree::PARENT_DIED) && !tree::agent_lives(self.parts.agent_pid) {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
@@ -68,14 +70,26 @@ impl Slot {
     /// Makes one attempt and replies.
     fn attempt(&mut self, received: &Received) -> io::Result<()> {
         let order = &received.order;
+        // A server may start for minutes; nothing of the attempt is there yet.
+        let ready = match order.call.as_ref().map(|_| self.ready_for_calls()) {
+            // What is missing now may be there in a moment: the start of the call sees.
+            Some(Err(LaunchError::Farm(_))) | None => Ok(()),
+            Some(ready) => ready,
+        };
+        if matches!(ready, Err(LaunchError::Unwanted)) || (order.call.is_some() && !self.may_begin()?) {
+            return self.give_back(order);
+        }
         match self.begin(received) {
-            Ok(mut begun) => match self.run(order, &mut begun) {
+            Ok(mut begun) => match self.run(order, &mut begun, ready) {
                 Ok(ended) => self.conclude(order, ended, begun),
-                Err(error) if error.is_of_task() => self.refuse(order, &error),
-                Err(error) => {
+                Err(NotRun::Unwanted) => {
+                    self.log_not_started(order, "no more tasks were to begin");
+                    self.give_back(order)
+                }
+                Err(NotRun::Trouble(error)) if error.is_of_task() => self.refuse(order, &error),
+                Err(NotRun::Trouble(error)) => {
                     let (task_index, message) = (order.task_index, error.to_string());
-                    // If this cannot be written either, the log tells of an attempt whose end is unknown.
-                    let _ = self.parts.log.append(&Line::NotStarted { task_index, message: message.clone() });
+                    self.log_not_started(order, &message);
                     self.parts.replies.send(&Reply::NotStarted { task_index, message })
                 }
             },
@@ -109,6 +123,12 @@ impl Slot {
         self.parts.log.append_begun(&begun_json(self.parts.worker.id, Timestamp::now(), &received.json))
     }
 
+    fn log_not_started(&mut self, order: &TaskOrder, message: &str) {
+        let (task_index, message) = (order.task_index, message.to_owned());
+        // If this cannot be written either, the log tells of an attempt whose end is unknown.
+        let _ = self.parts.log.append(&Line::NotStarted { task_index, message });
+    }
+
     /// Gives the outcome to the coordinator, and the trouble that came on the way.
     fn reply(&self, json: &[u8], trouble: Option<String>) -> io::Result<()> {
         self.parts.replies.send_json(json)?;
@@ -132,38 +152,48 @@ impl Slot {
         Ok(Begun { directory, task_file })
     }
 
-    /// Runs what was begun. An error is the farm's own trouble: nothing was started.
-    fn run(&mut self, order: &TaskOrder, begun: &mut Begun) -> Result<TaskEnded, DirectoryError> {
+    /// Runs what was begun; for a call, if its server is `ready`. An error means that nothing was started.
+    fn run(
+        &mut self,
+        order: &TaskOrder,
+        begun: &mut Begun,
+        ready: Result<(), LaunchError>,
+    ) -> Result<TaskEnded, NotRun> {
         if self.parts.setup.cwd == WorkingDirectory::Task {
-            begun.directory.enter()?;
+            begun.directory.enter().map_err(NotRun::Trouble)?;
         }
-        let sequence = self.parts.cell.begin(&order.task_id, order.attempt, sys::monotonic_ns());
         let oom_kills_before = self.parts.requests.oom_kill_count();
-        match self.start(order, &begun.directory) {
-            Ok(started) => {
+        match ready.and_then(|()| self.start(order, &begun.directory)) {
+            Ok((started, sequence)) => {
                 let mut ended = self.follow(order, &started, begun, sequence, oom_kills_before);
                 ended.results_json = results::read(&begun.directory);
                 Ok(ended)
             }
             Err(LaunchError::Farm(error)) => {
-                self.parts.cell.end();
-                Err(begun.directory.trouble("start a process", error))
+                Err(NotRun::Trouble(begun.directory.trouble("start a process", error)))
             }
-            Err(LaunchError::Task(reason)) => {
-                self.parts.cell.end();
+            Err(LaunchError::Unwanted) => Err(NotRun::Unwanted),
+            Err(LaunchError::Server { reason, printed }) => {
+                begun.directory.print(&printed);
                 Ok(self.not_spawned(order, reason))
             }
+            Err(LaunchError::Task(reason)) => Ok(self.not_spawned(order, reason)),
         }
     }
 
-    fn start(&mut self, order: &TaskOrder, directory: &TaskDirectory) -> Result<Started, LaunchError> {
-        let setup = &self.parts.setup;
-        let variables = self.environment.of_task(setup, order, directory.path());
-        let cgroup = self.parts.cgroup.as_ref().map(|cgroup| cgroup.processes.as_fd());
-        let starting = Starting { order, setup, variables: &variables, directory, cgroup };
+    /// Starts the first process of a task. Returns it with the task's sequence in the slot's cell.
+    fn start(
+        &mut self,
+        order: &TaskOrder,
+        directory: &TaskDirectory,
+    ) -> Result<(Started, u64), LaunchError> {
         let mut pauses = START_AGAIN_MS.into_iter();
         loop {
-            match self.launcher.start(&starting) {
+            let started = match &order.call {
+                Some(payload) => self.start_call(order, payload, directory),
+                None => self.start_command(order, directory),
+            };
+            match started {
                 Err(LaunchError::Farm(error)) if is_passing(&error) => match pauses.next() {
                     Some(pause_ms) => std::thread::sleep(Duration::from_millis(pause_ms)),
                     None => return Err(LaunchError::Farm(error)),
@@ -171,6 +201,24 @@ impl Slot {
                 other => return other,
             }
         }
+    }
+
+    fn start_command(
+        &mut self,
+        order: &TaskOrder,
+        directory: &TaskDirectory,
+    ) -> Result<(Started, u64), LaunchError> {
+        let setup = &self.parts.setup;
+        let variables = self.environment.of_task(setup, order, directory.path());
+        let cgroup = self.parts.cgroup.as_ref().map(|cgroup| cgroup.processes.as_fd());
+        let starting = Starting { order, setup, variables: &variables, directory, cgroup };
+        self.parts.cell.set_inherited_bytes(0);
+        let sequence = self.parts.cell.begin(&order.task_id, order.attempt, sys::monotonic_ns());
+        let started = self.launcher.start(&starting);
+        if started.is_err() {
+            self.parts.cell.end();
+        }
+        started.map(|started| (started, sequence))
     }
 
     /// Waits for the task's tree and says what came of it.
@@ -199,13 +247,13 @@ impl Slot {
         usage.max_tree_rss_bytes = sampled.max_tree_rss_bytes;
         usage.sample_count = sampled.sample_count;
         sampled.gpu.fill(&mut usage, started.monotonic_ns, end.first_ended_ns);
-        usage.rss_floor_bytes = Some(sys::own_max_rss_bytes());
+        usage.rss_floor_bytes = Some(started.rss_floor_bytes.unwrap_or_else(sys::own_max_rss_bytes));
         let memory = MemoryFacts {
             limit_bytes: self.parts.setup.memory_per_task_bytes,
             killed: self.parts.cgroup.as_mut().and_then(|cgroup| cgroup.killed()),
         };
         let oom_kill_rose = || self.read_oom_kill_count().is_some_and(|now| now > oom_kills_before);
-        let verdict = Verdict::of(&end, memory, oom_kill_rose);
+        let verdict = Verdict::of(&end, memory, oom_kill_rose, tree::slot_was_signalled);
         let worker_id = self.parts.worker.id;
         TaskEnded {
             pid: Some(started.pid.into()),
@@ -292,41 +340,14 @@ impl Slot {
         self.has_warned = true;
         self.parts.replies.send(&Reply::Warning { message: error.to_string() })
     }
+}
 
-    /// Adds what the task's files say to how it ended.
-    fn examine(&self, order: &TaskOrder, ended: &mut TaskEnded, directory: &TaskDirectory) {
-        if ended.outcome == Outcome::Succeeded
-            && let Some(error) = expectations::missing_output(&order.expected_outputs)
-        {
-            ended.outcome = Outcome::Failed;
-            ended.cause = Some(Cause::MissingOutput);
-            ended.cause_evidence = Some(Evidence::Certain);
-            ended.error = Some(error);
-        }
-        let (size, cut) = final_size(directory.stdout());
-        (ended.usage.stdout_bytes, ended.usage.stdout_cut_bytes) = (size, cut);
-        if let Some(stderr) = directory.stderr() {
-            let (size, cut) = final_size(stderr);
-            (ended.usage.stderr_bytes, ended.usage.stderr_cut_bytes) = (size, cut);
-        }
-        if ended.outcome != Outcome::Succeeded {
-            ended.stdout_tail = directory.stdout().tail(TAIL_BYTES);
-            ended.stderr_tail = directory.stderr().and_then(|stderr| stderr.tail(TAIL_BYTES));
-        }
-        gpu_binding::explain(ended, self.parts.setup.gpu_binding, || self.environment.hides_gpus(order));
-        let is_unexplained = ended.cause.is_none() && ended.error.is_none();
-        if matches!(ended.outcome, Outcome::Failed | Outcome::Signaled) && is_unexplained {
-            let tails = [&ended.stderr_tail, &ended.stdout_tail];
-            let tails = tails.into_iter().filter_map(Option::as_deref);
-            if let Some((evidence, error)) = disk::full_disk(tails, directory) {
-                ended.cause = Some(Cause::DiskFull);
-                ended.cause_evidence = Some(evidence);
-                ended.error = Some(error);
-            }
-        }
-        let conditions = &self.parts.setup.stopping_conditions;
-        ended.stop_condition = expectations::stop_condition(conditions, directory.descriptor());
-    }
+/// Why nothing was run.
+enum NotRun {
+    /// The farm's own trouble, or what an earlier attempt made of the task's directory.
+    Trouble(DirectoryError),
+    /// No more tasks are to begin.
+    Unwanted,
 }
 
 /// An attempt whose files are made.
@@ -353,16 +374,6 @@ impl Begun {
             pause = if has_grown { LOOK_AT_OUTPUT } else { (pause * 2).min(LOOK_AT_OUTPUT_AT_MOST) };
             look_ns = Some(sys::monotonic_ns() + tree::nanoseconds(pause));
         }
-    }
-}
-
-/// The size of a stream that is complete, and how much was cut out of it, if anything.
-fn final_size(output: &OutputFile) -> (Option<i64>, Option<i64>) {
-    let Some(size) = output.size() else { return (None, None) };
-    let signed = |bytes: u64| i64::try_from(bytes).ok();
-    match output.cut(size) {
-        Some((left, cut)) => (signed(left), signed(cut)),
-        None => (signed(size), None),
     }
 }
 

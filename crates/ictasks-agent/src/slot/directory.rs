@@ -6,7 +6,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use ictasks_core::layout::{self, GPU_IDS_FILE, RESULTS_FILE, TASK_FILE};
+use ictasks_core::layout::{
+    self, EXCEPTION_FILE, GPU_IDS_FILE, RESULTS_FILE, RETURN_FILE, TASK_FILE,
+};
 use ictasks_core::protocol::{Setup, TaskOrder};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, mkdirat, openat, renameat, renameat_with, unlinkat};
 use rustix::io::Errno;
@@ -126,6 +128,13 @@ impl TaskDirectory {
     /// Where standard error goes; `None` where it is the same file as standard output.
     pub fn stderr(&self) -> Option<&OutputFile> {
         self.stderr.as_ref()
+    }
+
+    /// Adds to standard error what explains why there is nothing else.
+    pub fn print(&self, text: &[u8]) {
+        let file = self.stderr().unwrap_or(self.stdout());
+        // The reason itself is in the record.
+        let _ = rustix::io::write(file, text);
     }
 
     /// Makes it the current directory.
@@ -252,7 +261,7 @@ fn own_files(setup: &Setup) -> [&str; 4] {
 /// Renames the files of an earlier attempt.
 fn set_aside(directory: BorrowedFd<'_>, setup: &Setup, earlier: i32) -> Result<(), Errno> {
     let suffix = layout::attempt_suffix(earlier);
-    for file in own_files(setup).into_iter().chain([RESULTS_FILE]) {
+    for file in own_files(setup).into_iter().chain([RESULTS_FILE, RETURN_FILE, EXCEPTION_FILE]) {
         let aside = format!("{file}{suffix}");
         match renameat_with(directory, file, directory, &aside, RenameFlags::NOREPLACE) {
             Ok(()) | Err(Errno::NOENT) => {}

@@ -73,6 +73,16 @@ impl Environment {
         Self { base }
     }
 
+    /// What is the same for all tasks, as `execve` wants it.
+    pub fn pairs(&self) -> Vec<&CStr> {
+        self.base.iter().map(|(_, pair)| pair.as_c_str()).collect()
+    }
+
+    /// The `PATH` of tasks that are given no other.
+    pub fn path(&self) -> Option<&[u8]> {
+        find(&self.base, b"PATH").and_then(|pair| pair.to_bytes().get(b"PATH=".len()..))
+    }
+
     /// Whether a variable may hide GPUs from the task.
     pub fn hides_gpus(&self, order: &TaskOrder) -> bool {
         let is_set = |name: &&str| {
@@ -115,6 +125,12 @@ impl Variables<'_> {
         }
         pairs.extend(self.given.values().chain(&self.own).map(CString::as_c_str));
         pairs
+    }
+
+    /// `NAME=VALUE` of those that are not the same for all tasks.
+    pub fn of_task_alone(&self) -> Vec<String> {
+        // They come out of JSON, which is text.
+        self.given.values().chain(&self.own).map(|pair| pair.to_string_lossy().into_owned()).collect()
     }
 
     /// The task's `PATH`, if it has one.

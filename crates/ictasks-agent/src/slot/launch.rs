@@ -17,6 +17,9 @@ use super::environment::Variables;
 use crate::memory::oom_score::OomScore;
 use crate::sys::{self, Spawner, Streams};
 
+/// Where programs are looked for without a `PATH`.
+pub const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
+
 /// Starts the processes of one slot.
 pub struct Launcher {
     spawner: Spawner,
@@ -41,6 +44,8 @@ pub struct Started {
     pub at: Timestamp,
     /// The monotonic clock just before.
     pub monotonic_ns: i64,
+    /// Memory that it had from its birth on, where that is not the slot's.
+    pub rss_floor_bytes: Option<i64>,
 }
 
 /// Why no process was started.
@@ -50,6 +55,15 @@ pub enum LaunchError {
     Task(String),
     /// The farm's trouble: no more processes, memory or files.
     Farm(io::Error),
+    /// The call server's end: the reason, for the record, and the end of what it printed.
+    Server {
+        /// The reason.
+        reason: String,
+        /// For the task's standard error.
+        printed: Vec<u8>,
+    },
+    /// No more tasks are to begin.
+    Unwanted,
 }
 
 impl Launcher {
@@ -58,6 +72,16 @@ impl Launcher {
         let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
         let oom_score = OomScore::open();
         Ok(Self { spawner: Spawner::new(), null, found: Found::default(), oom_score })
+    }
+
+    /// `/dev/null`, for standard input.
+    pub fn null(&self) -> BorrowedFd<'_> {
+        self.null.as_fd()
+    }
+
+    /// What tasks have as their `oom_score_adj`.
+    pub fn oom_score_of_tasks(&self) -> Option<i32> {
+        self.oom_score.raised()
     }
 
     /// Starts the task's command in the current directory.
@@ -90,6 +114,7 @@ impl Launcher {
             stdout: task.directory.stdout().as_fd(),
             stderr: task.directory.stderr().unwrap_or(task.directory.stdout()).as_fd(),
             cgroup: task.cgroup,
+            dies_with_parent: false,
         };
         let environment = task.variables.pairs();
         let (at, monotonic_ns) = (Timestamp::now(), sys::monotonic_ns());
@@ -97,7 +122,7 @@ impl Launcher {
         let spawned = self.spawner.spawn(&program, &arguments, &environment, &streams);
         self.oom_score.lower();
         match spawned {
-            Ok(pid) => Ok(Started { pid, at, monotonic_ns }),
+            Ok(pid) => Ok(Started { pid, at, monotonic_ns, rss_floor_bytes: None }),
             Err(sys::SpawnError::Process(error)) => Err(SpawnError::Process(error)),
             Err(sys::SpawnError::Exec(error)) => {
                 // It may have moved since it was found.
@@ -113,7 +138,7 @@ impl Launcher {
         if program.contains('/') {
             return CString::new(program).map_err(|_| SpawnError::ZeroByte);
         }
-        let path = task.variables.path().unwrap_or(b"/usr/local/bin:/usr/bin:/bin");
+        let path = task.variables.path().unwrap_or(DEFAULT_PATH);
         if self.found.path != path {
             self.found = Found { path: path.to_vec(), programs: HashMap::new() };
         }
@@ -133,7 +158,7 @@ fn shell_words(command: &str) -> Vec<String> {
 }
 
 /// The first executable file of this name in the directories of `path`.
-fn search(path: &[u8], program: &str) -> Result<CString, SpawnError> {
+pub fn search(path: &[u8], program: &str) -> Result<CString, SpawnError> {
     let mut not_executable = None;
     for directory in path.split(|byte| *byte == b':') {
         let directory: &[u8] = if directory.is_empty() { b"." } else { directory };
@@ -151,11 +176,17 @@ fn search(path: &[u8], program: &str) -> Result<CString, SpawnError> {
     }))
 }
 
-enum SpawnError {
+/// Why a program was not started.
+pub enum SpawnError {
+    /// No directory has it.
     NotFound,
+    /// It may not be executed.
     NotExecutable(PathBuf),
+    /// A word holds a zero byte.
     ZeroByte,
+    /// The kernel gave no process.
     Process(io::Error),
+    /// The kernel did not execute it.
     Exec(io::Error),
 }
 

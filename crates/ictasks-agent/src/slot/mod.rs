@@ -9,17 +9,20 @@
 //! - [`environment`]: the task's environment
 //! - [`gpu_binding`]: how the task learns of its GPUs
 //! - [`launch`]: from a command to a process
+//! - [`calls`]: from a function call to a process
 //! - [`tree`], [`sweep`]: waiting for the task and all its descendants, stopping them, and ending them
 //! - [`usage_sums`], [`io_account`]: what they used
-//! - [`verdict`], [`disk`], [`expectations`]: what came of it, and why
+//! - [`verdict`], [`examine`], [`disk`], [`expectations`]: what came of it, and why
 //! - [`task_file`]: the contents of `task.json`
 //! - [`results`]: the contents of `result.json`
 
 mod attempt;
+mod calls;
 mod directory;
 mod disk;
 mod draft;
 mod environment;
+mod examine;
 mod expectations;
 mod gpu_binding;
 mod io_account;
@@ -46,6 +49,7 @@ use crate::shared::SlotCell;
 use crate::slot_log::SlotLog;
 use crate::sys;
 use crate::trouble::explained;
+use calls::Calls;
 use draft::Draft;
 use environment::Environment;
 use io_account::IoAccount;
@@ -84,6 +88,7 @@ struct Slot {
     parts: SlotParts,
     environment: Environment,
     launcher: Launcher,
+    calls: Calls,
     io_account: IoAccount,
     run_dir: OwnedFd,
     draft: Draft,
@@ -96,6 +101,7 @@ pub fn run(parts: SlotParts) -> i32 {
     match Slot::prepare(parts) {
         Ok(mut slot) => {
             let code = slot.work();
+            slot.calls.end();
             slot.draft.remove();
             code
         }
@@ -116,6 +122,7 @@ impl Slot {
                 Ok(Self {
                     environment,
                     launcher,
+                    calls: Calls::default(),
                     io_account: IoAccount::open(),
                     run_dir,
                     draft,

@@ -95,6 +95,8 @@ pub struct Tree {
     /// Time in which it was stopped, before the stop that lasts.
     stopped_ns: i64,
     leftovers: HashSet<i32>,
+    /// Children of the slot that are not the task's.
+    spared: [i32; 1],
     usage: Sums,
     is_over: bool,
 }
@@ -118,6 +120,11 @@ pub fn waited_signals() -> SignalSet {
     SignalSet::of(&[libc::SIGCHLD, DOORBELL, PARENT_DIED])
 }
 
+/// Whether SIGTERM was sent to this slot, which blocks it; a second call says no.
+pub fn slot_was_signalled() -> bool {
+    sys::wait_signal(&SignalSet::of(&[libc::SIGTERM]), Duration::ZERO).is_some()
+}
+
 /// Whether this process is still the agent's child.
 pub fn agent_lives(agent_pid: i32) -> bool {
     i32::try_from(std::os::unix::process::parent_id()) == Ok(agent_pid)
@@ -137,6 +144,7 @@ impl Tree {
             stop: None,
             stopped_ns: 0,
             leftovers: HashSet::new(),
+            spared: [watched.cell.apart()],
             usage: Sums::default(),
             is_over: false,
         }
@@ -258,6 +266,14 @@ impl Tree {
 
     /// When something is to be done next.
     fn deadline_ns(&self) -> Option<i64> {
+        let lease_left = self.watched.requests.lease_left().filter(|_| self.end_seen.is_none());
+        let lease_ns = lease_left.map(|left| {
+            sys::monotonic_ns().saturating_add(i64::try_from(left.as_nanos()).unwrap_or(i64::MAX))
+        });
+        lease_ns.into_iter().chain(self.phase_ends_ns()).min()
+    }
+
+    fn phase_ends_ns(&self) -> Option<i64> {
         if let Some(stop) = self.stop {
             return stop.look_again_ns;
         }
@@ -348,10 +364,10 @@ impl Tree {
         }
     }
 
-    fn sweep(&self) -> Sweep<'static> {
+    fn sweep(&self) -> Sweep<'_> {
         // Until the first process has been reaped, nobody else can have its number.
         let group = self.first_end.is_none().then_some(self.first_pid);
-        Sweep { group, spared: &[] }
+        Sweep { group, spared: &self.spared }
     }
 }
 

@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::PinCores;
 use super::keys::{KeyRule, free_map, repeated_key};
+use crate::command::split_words;
 use crate::error::Fault;
 use crate::task_id;
 
@@ -16,7 +18,7 @@ use crate::task_id;
 pub const MAX_COMMAND_BYTES: usize = 131_071;
 
 /// File names in a task's directory that are ours.
-const RESERVED_NAMES: &[&str] = &["task.json", "result.json", "gpu_ids.txt"];
+const RESERVED_NAMES: &[&str] = &["task.json", "result.json", "gpu_ids.txt", "result.pickle", "exception.pickle"];
 
 /// One value as the parser sees it.
 pub(super) enum Scalar<'a> {
@@ -376,6 +378,49 @@ pub(super) fn labels<'de, D: Deserializer<'de>>(
 ) -> Result<serde_json::Map<String, Value>, D::Error> {
     let map: Vec<(String, Value)> = free_map(deserializer, LABEL_NAMES)?;
     Ok(map.into_iter().collect())
+}
+
+/// The file of a function call.
+pub(crate) fn call<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    text(deserializer, "the file of a call", |path| {
+        no_nul("the name of the file", path).map_err(|fault| fault.to_string())?;
+        if !path.starts_with('/') {
+            let shown = path.escape_default();
+            return Err(format!("`{shown}` is no absolute path; give the file of the call from `/` on"));
+        }
+        Ok(Some(PathBuf::from(path)))
+    })
+}
+
+/// A program with its arguments: a text that is split as Python's `shlex.split` does, or a list of words.
+pub(super) fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    deserializer.deserialize_any(WordsVisitor).map(Some)
+}
+
+struct WordsVisitor;
+
+impl<'de> Visitor<'de> for WordsVisitor {
+    type Value = Vec<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a program with its arguments")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Vec<String>, E> {
+        no_nul("the text", text).map_err(E::custom)?;
+        split_words(text).map_err(E::custom)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Vec<String>, A::Error> {
+        let mut words = Vec::new();
+        while let Some(WrittenText(word)) = sequence.next_element()? {
+            words.push(word);
+        }
+        if words.first().is_none_or(String::is_empty) {
+            return Err(A::Error::custom("the list of words is empty; give a program"));
+        }
+        Ok(words)
+    }
 }
 
 /// A list of names, or a single one.

@@ -114,6 +114,14 @@ pub(super) fn params(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+pub(super) fn words(_: &mut SchemaGenerator) -> Schema {
+    schema!({"type": ["string", "array"], "minLength": 1, "minItems": 1, "items": {"type": "string"}})
+}
+
+pub(super) fn call(_: &mut SchemaGenerator) -> Schema {
+    schema!({"type": "string", "pattern": "^/"})
+}
+
 pub(super) fn names(_: &mut SchemaGenerator) -> Schema {
     schema!({"type": ["array", "string"], "items": {"type": ["string", "number"]}})
 }

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -37,6 +39,7 @@ environment: {A: 1.10, B: true, C: 'x', D: 0x10}
 stdout_filename: out
 stderr_filename: out
 shell: /bin/bash -o pipefail
+call_server: python -m 'my server'
 cwd: submit
 sample_interval: 500ms
 retries: 2
@@ -61,6 +64,7 @@ tasks:
 - launch_cmd: true
 - {id: a.b, launch_cmd: echo 1, params: {lr: 0.5, n: 3, name: x, on: true}, environment: {N: 4}, x-own: 1}
 - {launch_cmd: a, retries: 1, timeout: 90, expected_outputs: b}
+- {launch_cmd: f(3), call: /c/1}
 ";
     let config = parse(text).unwrap();
     let environment: Vec<&str> = config.environment.values().map(String::as_str).collect();
@@ -88,6 +92,8 @@ tasks:
     assert_eq!((tasks[2].retries, tasks[2].timeout_s), (Some(1), Some(90.0)));
     assert_eq!(tasks[2].expected_outputs.as_deref(), Some(&["b".to_owned()][..]));
     assert!(config.asks_for_slurm());
+    assert_eq!(config.call_server.as_deref(), Some(&["python", "-m", "my server"].map(str::to_owned)[..]));
+    assert_eq!(tasks[3].call.as_deref(), Some(Path::new("/c/1")));
     assert!(notes_for_old_files(&config).len() >= 5);
     assert!(notes_for_old_files(&Config::default()).is_empty());
 }
@@ -125,6 +131,13 @@ const BAD_INPUT: &[(&str, &str)] = &[
         "tasks:\n- id: 0\n  launch_cmd: \"a\n  b",
         "4:4: found unexpected end of stream, while scanning a quoted scalar at line 3 column 15",
     ),
+    (
+        "tasks:\n- {launch_cmd: f(), call: /c}\n",
+        "2:16: the task is a `call`, and there is no `call_server`; give one in the configuration, for instance \
+         `call_server: python -m ictasks._call_server`",
+    ),
+    ("call_server: x\ntasks: [{launch_cmd: f(), call: c}]", "2:33: `c` is no absolute path; give the file of the call from `/` on"),
+    ("call_server: []", "1:14: the list of words is empty; give a program"),
     ("jobid: x", "1:1: unknown key `jobid`; did you mean `job_id`? (keys of your own begin with `x-`)"),
     (
         "task_distribution:\n  cores_per_nod: 1",

@@ -44,6 +44,11 @@ impl Config {
         })?;
         check_keys_of_sweeps(text, &config).map_err(|(place, fault)| at(place, fault))?;
         if let Some(items) = &config.tasks {
+            if config.call_server.is_none()
+                && let Some(position) = items.0.iter().position(|item| item.call.is_some())
+            {
+                return Err(at(place_of_task(text, position), Fault::NoCallServer));
+            }
             check_ids(text, items, config.sweep.is_some()).map_err(|(place, fault)| at(place, fault))?;
         }
         if let Some(sweep) = &config.sweep {

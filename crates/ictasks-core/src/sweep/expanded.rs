@@ -224,6 +224,7 @@ impl Current {
             timeout_s: self.typed.timeout_s,
             expected_time_s: self.typed.expected_time_s,
             expected_outputs: self.typed.expected_outputs.clone(),
+            call: self.typed.call.clone(),
             line: self.typed.line,
             typed_command: None,
             id_is_given: true,

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::repeats::{Hashes, RUN_LENGTH};
 use super::{TaskListFormat, TaskReader};
+use crate::config::Config;
 use crate::error::{Fault, InputError, InputErrors, Place};
 use crate::task::{Task, fnv1a};
 
@@ -32,7 +33,7 @@ pub struct ListSummary {
 }
 
 /// Reads a regular file through, in bounded memory, and checks every line and that no id comes
-/// twice. `is_for_sweep`: a sweep makes tasks of the lines, whose ids may have placeholders.
+/// twice. What the configuration says of sweeps and calls counts: under a sweep, ids may have placeholders.
 ///
 /// # Errors
 /// What is wrong with the first ten bad lines.
@@ -40,11 +41,12 @@ pub fn validate(
     path: &Path,
     format: TaskListFormat,
     submit_dir: &Path,
-    is_for_sweep: bool,
+    config: &Config,
 ) -> Result<ListSummary, InputErrors> {
     let open = || {
         let reader = open(path, format, submit_dir)?;
-        Ok(if is_for_sweep { reader.for_sweep() } else { reader })
+        let reader = if config.call_server.is_some() { reader.with_calls() } else { reader };
+        Ok(if config.sweep.is_some() { reader.for_sweep() } else { reader })
     };
     validate_with(path, &open, format, RUN_LENGTH)
 }

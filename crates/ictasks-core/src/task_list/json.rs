@@ -1,6 +1,7 @@
 //! One JSON task: a line of a list in JSON lines.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::Deserialize as DeriveDeserialize;
 
@@ -29,6 +30,8 @@ pub(super) struct JsonTask {
     pub(super) expected_time_s: Option<f64>,
     #[serde(default, deserialize_with = "scalar::optional_paths")]
     pub(super) expected_outputs: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "scalar::call")]
+    pub(super) call: Option<PathBuf>,
 }
 
 deserialize_with_keys!(JsonTask);

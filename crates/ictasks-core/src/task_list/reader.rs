@@ -23,6 +23,8 @@ pub struct TaskReader {
     next_index: i64,
     /// Whether a sweep makes tasks of what is read: nothing is replaced then.
     is_for_sweep: bool,
+    /// Whether a task may be a function call.
+    takes_calls: bool,
     /// Met after good tasks, which went first.
     error: Option<InputError>,
     /// What the iterator has not handed out yet.
@@ -39,6 +41,7 @@ impl TaskReader {
             submit_dir: submit_dir.to_string_lossy().into_owned(),
             next_index: 0,
             is_for_sweep: false,
+            takes_calls: false,
             error: None,
             batch: Vec::new().into_iter(),
         }
@@ -48,6 +51,12 @@ impl TaskReader {
     #[must_use]
     pub(crate) fn for_sweep(self) -> Self {
         Self { is_for_sweep: true, ..self }
+    }
+
+    /// With tasks that are function calls: there is a server for them.
+    #[must_use]
+    pub fn with_calls(self) -> Self {
+        Self { takes_calls: true, ..self }
     }
 
     /// The tasks of all complete lines that are there already, up to 128 of them or 256 KiB;
@@ -134,6 +143,9 @@ impl TaskReader {
             TaskListFormat::Lines => self.task(index, None, text),
             TaskListFormat::JsonLines => {
                 let typed = JsonTask::of(text)?;
+                if typed.call.is_some() && !self.takes_calls {
+                    return Err((0, Fault::NoCallServer));
+                }
                 self.task(index, typed.id, &typed.launch_cmd).map(|task| Task {
                     environment: typed.environment,
                     params_json: params_json(&typed.params),
@@ -141,6 +153,7 @@ impl TaskReader {
                     timeout_s: typed.timeout_s,
                     expected_time_s: typed.expected_time_s,
                     expected_outputs: typed.expected_outputs,
+                    call: typed.call,
                     ..task
                 })
             }

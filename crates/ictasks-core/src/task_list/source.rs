@@ -90,6 +90,17 @@ impl TaskSource {
         self
     }
 
+    /// With function calls among the tasks, if there is a server for them. Those of a configuration have
+    /// been looked at with the rest of it.
+    #[must_use]
+    pub fn with_calls(mut self, has_server: bool) -> Self {
+        self.tasks = match self.tasks {
+            Tasks::Listed(reader) if has_server => Tasks::Listed(Box::new(reader.with_calls())),
+            other => other,
+        };
+        self
+    }
+
     /// The tasks that a sweep makes of these.
     #[must_use]
     pub fn swept(self, expansion: &Expansion) -> Self {
@@ -224,6 +235,7 @@ impl Configured {
             timeout_s: item.timeout_s,
             expected_time_s: item.expected_time_s,
             expected_outputs: item.expected_outputs.clone(),
+            call: item.call.clone(),
             ..task
         })
         .map_err(|fault| InputError::At {

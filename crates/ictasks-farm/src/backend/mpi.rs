@@ -1,7 +1,8 @@
-//! One `mpiexec` starts an agent on each node.
+//! One `mpiexec` for each node starts an agent there.
 //!
-//! The two families of MPI launchers agree on little but the name; the version tells which one it is. The
-//! agents are no MPI programs: `mpiexec` starts them, and gives each the invitation on standard input.
+//! One for all would do, but standard input, by which agents are invited, reaches only the first process of
+//! a job: Open MPI 4 takes `--stdin all` and hangs. Where no hosts are named, `mpiexec` is asked which there are.
+//! The two families of launchers agree on little but the name; the version tells which one it is.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,6 +10,7 @@ use std::process::{Command, Stdio};
 use ictasks_core::plan::MpiNodes;
 
 use super::StartCommand;
+use crate::error::FarmError;
 
 const PROGRAM: &str = "mpiexec";
 
@@ -37,37 +39,64 @@ impl Flavour {
     }
 }
 
-/// The command.
-pub fn start_command(nodes: &MpiNodes, flavour: Flavour, agent: &Path) -> StartCommand {
-    let hosts = &nodes.hosts;
-    let mut arguments: Vec<String> = Vec::new();
-    let mut give = |words: &[&str]| arguments.extend(words.iter().map(|word| (*word).to_owned()));
+/// The commands, one for each host.
+///
+/// # Errors
+/// [`FarmError::NoHosts`].
+pub fn start_commands(nodes: &MpiNodes, agent: &Path) -> Result<Vec<StartCommand>, FarmError> {
+    let flavour = Flavour::find();
+    let hosts = if nodes.hosts.is_empty() { find_hosts(flavour)? } else { nodes.hosts.clone() };
+    Ok(hosts.iter().map(|host| start_command(host, flavour, agent)).collect())
+}
+
+/// The hosts that `mpiexec` starts programs on, in a job of a scheduler that it knows.
+fn find_hosts(flavour: Flavour) -> Result<Vec<String>, FarmError> {
+    let mut arguments = common(flavour);
+    arguments.extend(match flavour {
+        Flavour::OpenMpi => ["--map-by", "ppr:1:node"].map(str::to_owned),
+        Flavour::Hydra => ["-ppn", "1"].map(str::to_owned),
+    });
+    let output = Command::new(PROGRAM).args(arguments).arg("hostname").stdin(Stdio::null()).output();
+    let no_hosts = |message: &str| FarmError::NoHosts { message: message.trim().to_owned() };
+    let output = output.map_err(|error| no_hosts(&error.to_string()))?;
+    let hosts = hosts_of(&String::from_utf8_lossy(&output.stdout));
+    if hosts.is_empty() { Err(no_hosts(&String::from_utf8_lossy(&output.stderr))) } else { Ok(hosts) }
+}
+
+/// Each name once, from what `hostname` printed on each.
+fn hosts_of(output: &str) -> Vec<String> {
+    let mut hosts: Vec<String> = output.split_whitespace().map(str::to_owned).collect();
+    hosts.sort();
+    hosts.dedup();
+    hosts
+}
+
+fn common(flavour: Flavour) -> Vec<String> {
     match flavour {
-        Flavour::OpenMpi => {
-            // By default `mpirun` refuses root, for whom this is a mistake no more than for others.
-            if rustix::process::geteuid().is_root() {
-                give(&["--allow-run-as-root"]);
-            }
-            give(&["--map-by", "ppr:1:node", "--bind-to", "none", "--oversubscribe", "--stdin", "all"]);
-            if !hosts.is_empty() {
-                give(&["--host", &hosts.join(",")]);
-            }
+        // By default it refuses root, for whom this is a mistake no more than for others.
+        Flavour::OpenMpi if rustix::process::geteuid().is_root() => {
+            ["--allow-run-as-root", "--bind-to", "none"].map(str::to_owned).to_vec()
         }
-        Flavour::Hydra => {
-            give(&["-ppn", "1", "-bind-to", "none", "-s", "all"]);
-            if !hosts.is_empty() {
-                give(&["-n", &hosts.len().to_string(), "-hosts", &hosts.join(",")]);
-            }
-        }
+        Flavour::OpenMpi => ["--bind-to", "none"].map(str::to_owned).to_vec(),
+        Flavour::Hydra => ["-bind-to", "none"].map(str::to_owned).to_vec(),
     }
-    give(&[&agent.display().to_string()]);
-    let agent_count = (!hosts.is_empty()).then_some(hosts.len());
+}
+
+fn start_command(host: &str, flavour: Flavour, agent: &Path) -> StartCommand {
+    let mut arguments = common(flavour);
+    let host_option = match flavour {
+        Flavour::OpenMpi => "--host",
+        Flavour::Hydra => "-hosts",
+    };
+    arguments.extend([host_option, host, "-n", "1"].map(str::to_owned));
+    arguments.push(agent.display().to_string());
     StartCommand {
         program: PROGRAM.to_owned(),
         arguments,
         without_variables: &[],
-        place: agent_count.map_or_else(|| "the nodes of MPI".to_owned(), |count| format!("{count} nodes")),
-        agent_count,
+        harmless: &[],
+        place: host.to_owned(),
+        agent_count: Some(1),
     }
 }
 
@@ -89,15 +118,18 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_named_where_they_are_given() {
-        let nodes = MpiNodes { hosts: vec!["a".to_owned(), "b".to_owned()] };
-        let words = |flavour, nodes: &MpiNodes| {
-            let command = start_command(nodes, flavour, Path::new("agent"));
+    fn each_host_has_its_command() {
+        let words = |flavour| {
+            let command = start_command("c1", flavour, Path::new("agent"));
             command.arguments.join(" ").replace("--allow-run-as-root ", "")
         };
-        let common = "--map-by ppr:1:node --bind-to none --oversubscribe --stdin all";
-        assert_eq!(words(Flavour::OpenMpi, &nodes), format!("{common} --host a,b agent"));
-        assert_eq!(words(Flavour::OpenMpi, &MpiNodes::default()), format!("{common} agent"));
-        assert_eq!(words(Flavour::Hydra, &nodes), "-ppn 1 -bind-to none -s all -n 2 -hosts a,b agent");
+        assert_eq!(words(Flavour::OpenMpi), "--bind-to none --host c1 -n 1 agent");
+        assert_eq!(words(Flavour::Hydra), "-bind-to none -hosts c1 -n 1 agent");
+    }
+
+    #[test]
+    fn every_host_counts_once() {
+        assert_eq!(hosts_of("c2\nc1\nc2\n"), ["c1", "c2"]);
+        assert!(hosts_of("\n").is_empty());
     }
 }

@@ -30,6 +30,9 @@ const OPTIONS: &[&str] = &[
     "SLURM_TIMELIMIT",
 ];
 
+/// srun says so where no plugin could bind anything, and nothing is to be bound.
+const HARMLESS: &[&str] = &["lacks support for cpu binding"];
+
 /// The command.
 pub fn start_command(job: &SlurmJob, agent: &Path) -> StartCommand {
     let count = job.nodes.len();
@@ -58,6 +61,7 @@ pub fn start_command(job: &SlurmJob, agent: &Path) -> StartCommand {
         program: "srun".to_owned(),
         arguments,
         without_variables: OPTIONS,
+        harmless: HARMLESS,
         place: format!("{count} nodes of the Slurm job {}", job.job_id),
         agent_count: Some(count),
     }

@@ -19,6 +19,7 @@ pub fn start_command(host: &str, agent: &Path) -> StartCommand {
         program: "ssh".to_owned(),
         arguments,
         without_variables: &[],
+        harmless: &[],
         place: host.to_owned(),
         agent_count: Some(1),
     }

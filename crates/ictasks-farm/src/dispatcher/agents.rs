@@ -42,6 +42,8 @@ pub struct Logged {
 /// An agent that wants to join.
 #[derive(Clone, Debug)]
 pub struct Applicant {
+    /// The name of its host.
+    pub host: String,
     /// Its workers.
     pub workers: Vec<Worker>,
     /// Cores that each of them has.
@@ -57,7 +59,7 @@ impl Dispatcher<'_> {
         if self.is_stopping() || (self.list_complete && self.has_no_work()) {
             return None;
         }
-        let Applicant { workers, cores_per_task, clock_offset_s } = applicant;
+        let Applicant { host, workers, cores_per_task, clock_offset_s } = applicant;
         let setup = Setup {
             host_id: self.team.next_id(),
             workers,
@@ -65,7 +67,7 @@ impl Dispatcher<'_> {
             clock_offset_s,
             ..setup(self.plan, &self.session)
         };
-        Some((self.team.add(setup.clone(), clock_offset_s), setup))
+        Some((self.team.add(setup.clone(), &host, clock_offset_s), setup))
     }
 
     pub(super) fn hello(&mut self, agent: AgentId, node: NodeInfo) {

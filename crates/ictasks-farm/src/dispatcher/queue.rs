@@ -55,6 +55,7 @@ impl Job {
                 reason,
                 timeout_s: task.timeout_s.filter(|seconds| *seconds > 0.0).or(limits.timeout_s),
                 expected_outputs: task.expected_outputs.unwrap_or_else(|| limits.expected_outputs.clone()),
+                call: task.call,
             },
         }
     }

@@ -45,7 +45,7 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    fn new(setup: Setup, clock_offset_s: f64) -> Self {
+    fn new(setup: Setup, host: &str, clock_offset_s: f64) -> Self {
         let unknown = Worker { id: -1, cores: None, gpus: Vec::new() };
         Self {
             is_there: true,
@@ -53,7 +53,7 @@ impl Agent {
             end_was_sent: false,
             lost_count: 0,
             clock_offset_s,
-            unknown_seat: setup.seat("", &unknown),
+            unknown_seat: setup.seat(host, &unknown),
             seats: Vec::new(),
             window: Window::new(setup.workers.len()),
             setup,
@@ -75,9 +75,9 @@ impl Agent {
         self.node = Some(node);
     }
 
-    /// Its host, once it has said that.
+    /// Its host, as far as that is known.
     pub(super) fn host(&self) -> &str {
-        self.node.as_ref().map_or("", |node| node.host.as_str())
+        self.node.as_ref().map_or(&self.unknown_seat.host, |node| &node.host)
     }
 
     fn worker_count(&self) -> usize {
@@ -130,9 +130,9 @@ impl Team {
     }
 
     /// Another agent, which is told this.
-    pub(super) fn add(&mut self, setup: Setup, clock_offset_s: f64) -> AgentId {
+    pub(super) fn add(&mut self, setup: Setup, host: &str, clock_offset_s: f64) -> AgentId {
         let id = self.next_id();
-        self.agents.push(Agent::new(setup, clock_offset_s));
+        self.agents.push(Agent::new(setup, host, clock_offset_s));
         self.worker_count += self.agents.last().map_or(0, Agent::worker_count);
         self.settle(id);
         id

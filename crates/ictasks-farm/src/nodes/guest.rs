@@ -10,7 +10,7 @@ use ictasks_core::frames::Frames;
 use ictasks_core::handshake::{
     Facts, FromAgent, FromCoordinator, Invitation, LONGEST_GREETING, LONGEST_MESSAGE, Nonce, Side,
 };
-use ictasks_core::lease::NodeLease;
+use ictasks_core::lease::{ENDING_TAKES, LEASE, NodeLease};
 use ictasks_core::protocol::{PROTOCOL_VERSION, Reply, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -161,47 +161,32 @@ impl Guest {
 
     /// Passes on what both sides say.
     async fn converse(&self, wire: Wire, accepted: Accepted) -> Closing {
-        let Accepted { agent, mut requests, mut lease } = accepted;
-        let Wire { stream, mut frames } = wire;
-        frames.allow(LONGEST_MESSAGE);
-        let (mut reader, mut writer) = stream.into_split();
-        let (mut outgoing, mut sent) = (Vec::new(), 0);
-        let mut said_gone = false;
+        let Accepted { agent, mut requests, lease } = accepted;
+        let (mut reader, mut writer) = wire.stream.into_split();
+        let mut talk = Talk { frames: wire.frames, lease, outgoing: Vec::new(), said_gone: false };
+        talk.frames.allow(LONGEST_MESSAGE);
+        let mut sent = 0;
         loop {
-            if sent == outgoing.len() {
-                outgoing.clear();
+            if sent == talk.outgoing.len() {
+                talk.outgoing.clear();
                 sent = 0;
             }
+            let over_at = over_at(&talk.lease);
+            let Talk { frames, outgoing, .. } = &mut talk;
             let space = frames.space();
             space.reserve(READ_BYTES);
             tokio::select! {
                 read = reader.read_buf(space) => {
                     if !matches!(read, Ok(1..)) {
-                        return closing("its connection ended", said_gone, &lease);
+                        return talk.closing("its connection ended");
                     }
                     let mut replies = Vec::new();
-                    loop {
-                        match frames.next_line() {
-                            Ok(Some(b"")) => {}
-                            Ok(Some(line)) => match serde_json::from_slice(line) {
-                                Ok(Reply::Beat { number }) => {
-                                    lease.heard(since_start());
-                                    outgoing.extend(serde_json::to_vec(&Request::Beat { number }).unwrap_or_default());
-                                    outgoing.push(b'\n');
-                                }
-                                Ok(Reply::Gone) => said_gone = true,
-                                Ok(reply) => replies.push(reply),
-                                Err(error) => {
-                                    let how = format!("it said what cannot be understood: {error}");
-                                    return closing(&how, false, &lease);
-                                }
-                            },
-                            Ok(None) => break,
-                            Err(error) => return closing(&format!("{error}"), false, &lease),
-                        }
-                    }
+                    let taken = talk.take_lines(&mut replies);
                     if !replies.is_empty() {
                         self.tell(FromHub::Replies { agent, replies });
+                    }
+                    if let Err(how) = taken {
+                        return talk.closing(&how);
                     }
                 }
                 written = writer.write(&outgoing[sent..]), if sent < outgoing.len() => match written {
@@ -211,14 +196,49 @@ impl Guest {
                 },
                 more = requests.recv() => match more {
                     Some(lines) => outgoing.extend(lines),
-                    None => return closing("the run is over", said_gone, &lease),
+                    None => return talk.closing("the run is over"),
                 },
-                () = sleep_until(over_at(&lease)) => {
-                    let silent_s = (ictasks_core::lease::LEASE + ictasks_core::lease::ENDING_TAKES).as_secs();
-                    return closing(&format!("it was silent for {silent_s} s"), said_gone, &lease);
+                () = sleep_until(over_at) => {
+                    return talk.closing(&format!("it was silent for {} s", (LEASE + ENDING_TAKES).as_secs()));
                 }
             }
         }
+    }
+}
+
+/// What is known of a connection while it lasts.
+struct Talk {
+    frames: Frames,
+    lease: NodeLease,
+    outgoing: Vec<u8>,
+    /// The agent said that nothing of it is left.
+    said_gone: bool,
+}
+
+impl Talk {
+    /// Takes the replies among what was read; beats are echoed at once.
+    fn take_lines(&mut self, replies: &mut Vec<Reply>) -> Result<(), String> {
+        while let Some(line) = self.frames.next_line().map_err(|error| error.to_string())? {
+            if line.is_empty() {
+                continue;
+            }
+            let reply = serde_json::from_slice(line)
+                .map_err(|error| format!("it said what cannot be understood: {error}"))?;
+            match reply {
+                Reply::Beat { number } => {
+                    self.lease.heard(since_start());
+                    self.outgoing.extend(serde_json::to_vec(&Request::Beat { number }).unwrap_or_default());
+                    self.outgoing.push(b'\n');
+                }
+                Reply::Gone => self.said_gone = true,
+                reply => replies.push(reply),
+            }
+        }
+        Ok(())
+    }
+
+    fn closing(&self, how: &str) -> Closing {
+        closing(how, self.said_gone, &self.lease)
     }
 }
 

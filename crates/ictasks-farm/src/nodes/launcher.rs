@@ -121,8 +121,11 @@ async fn pass_on(
     let mut lines = BufReader::new(output).split(b'\n');
     let mut count = 0;
     while let Ok(Some(line)) = lines.next_segment().await {
-        count += 1;
         let text = String::from_utf8_lossy(&line);
+        if command.harmless.iter().any(|harmless| text.contains(harmless)) {
+            continue;
+        }
+        count += 1;
         let text: String = text.trim().chars().take(LONGEST_LINE).collect();
         if count <= MOST_LINES && !text.is_empty() {
             let _ = news.send(FromHub::Warning(format!("{} ({}): {text}", command.program, command.place)));

@@ -3,16 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use arrow::array::{AsArray, RecordBatch};
 use ictasks_core::layout;
 
-use super::{both_names, for_each_task_dir, is_absent, record_files};
+use super::{both_names, for_each_recorded_task, is_absent, is_damaged_copy, record_files};
 use crate::error::{AtPath, RecordError};
-use crate::journal::{journal_dir, read_journal};
+use crate::journal::journal_dir;
 use crate::lock::LOCK_FILE;
 use crate::manifest::RunFile;
-use crate::parquet_file::{Opened, ParquetFile};
-use crate::schema::Table;
 
 /// What a deletion removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,30 +41,7 @@ impl Deleted {
 pub(super) fn delete(run_dir: &Path, run: Option<&RunFile>) -> Result<Deleted, RecordError> {
     let mut deleted = Deleted::default();
     let names = task_file_names(run);
-    let tasks = run_dir.join(Table::Tasks.file_name());
-    if tasks.exists() {
-        let mut of_batch = |batch: &RecordBatch| {
-            let ids = batch.column_by_name("task_id");
-            let ids = ids.and_then(|ids| ids.as_string_opt::<i32>());
-            for id in ids.into_iter().flatten().flatten() {
-                delete_task(run_dir, &format!("task_{id}"), &names, &mut deleted)?;
-            }
-            Ok(())
-        };
-        // A table that cannot be read names no tasks; then their directories do.
-        let damage = match ParquetFile::open(&tasks)? {
-            Opened::Whole(file) => file.read(Table::Tasks.columns(), Some(&["task_id"]), &mut of_batch)?,
-            Opened::Damaged(damage) => Some(damage),
-            Opened::Absent => None,
-        };
-        if damage.is_some() {
-            delete_all_tasks(run_dir, &names, &mut deleted)?;
-        } else {
-            read_journal(run_dir, Table::Events, Some(&["task_id"]), &mut of_batch)?;
-        }
-    } else {
-        delete_all_tasks(run_dir, &names, &mut deleted)?;
-    }
+    for_each_recorded_task(run_dir, &mut |directory| delete_task(run_dir, directory, &names, &mut deleted))?;
     delete_journal(run_dir, &mut deleted)?;
     for name in record_files() {
         for path in both_names(run_dir, name) {
@@ -77,25 +51,15 @@ pub(super) fn delete(run_dir: &Path, run: Option<&RunFile>) -> Result<Deleted, R
     for entry in fs::read_dir(run_dir).at("read", run_dir)? {
         let entry = entry.at("read", run_dir)?;
         let name = entry.file_name();
-        let name = name.to_string_lossy();
-        // What could not be read when a run went on.
-        if record_files().any(|ours| name.strip_prefix(ours).is_some_and(|rest| rest.starts_with(".damaged")))
-        {
+        if is_damaged_copy(&name.to_string_lossy()) {
             deleted.remove(&entry.path())?;
         }
     }
     Ok(deleted)
 }
 
-fn delete_all_tasks(run_dir: &Path, names: &[String], deleted: &mut Deleted) -> Result<(), RecordError> {
-    for_each_task_dir(run_dir, &mut |directory| {
-        delete_task(run_dir, directory, names, deleted)?;
-        Ok(true)
-    })
-}
-
 /// What the farm writes into a task's directory.
-fn task_file_names(run: Option<&RunFile>) -> Vec<String> {
+pub(super) fn task_file_names(run: Option<&RunFile>) -> Vec<String> {
     let mut names: Vec<String> =
         ["task.json", "gpu_ids.txt", "task_stdout.txt", "task_stderr.txt"].map(str::to_owned).to_vec();
     for session in run.into_iter().flat_map(|run| &run.sessions) {
@@ -142,7 +106,7 @@ fn delete_task(
 }
 
 /// Whether a name is one of the farm's, or such a name with `.attempt-N`.
-fn is_of_farm(name: &str, names: &[String]) -> bool {
+pub(super) fn is_of_farm(name: &str, names: &[String]) -> bool {
     let stem = name.rsplit_once(".attempt-").and_then(|(stem, number)| {
         (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then_some(stem)
     });

@@ -9,7 +9,8 @@ Examples:
   ictasks export runs/first --format perfetto -o trace.json   then open it in https://ui.perfetto.dev
   ictasks export runs/first --format junit -o junit.xml
   ictasks export runs/first --format joblog -o log; parallel --resume --joblog log :::: tasks.dat
-  ictasks export runs/first --format csv | head";
+  ictasks export runs/first --format csv | head
+  ictasks export runs/first --format parquet -o tables        of a run that is alive or was killed";
 
 pub const OUTPUT_EXAMPLES: &str = "\
 Examples:
@@ -26,7 +27,7 @@ pub struct ExportArguments {
     /// What to write: `--format csv`
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub format: ExportFormat,
-    /// Where to write it; by default to standard output: `-o tasks.csv`
+    /// Where to write it; by default to standard output; a directory for parquet: `-o tasks.csv`
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
@@ -43,6 +44,8 @@ pub enum ExportFormat {
     /// The tasks with all their columns, safe for spreadsheets: text that begins like a formula
     /// has an apostrophe in front
     Csv,
+    /// The tables tasks, attempts, events and samples, also of a run that is alive or was killed, into a directory
+    Parquet,
 }
 
 /// What `ictasks output` takes.

@@ -39,6 +39,15 @@ fn lines_are_trimmed_and_comments_and_blank_lines_skipped() {
 }
 
 #[test]
+fn a_call_needs_a_server() {
+    let line = br#"{"launch_cmd": "f(3)", "call": "/c/1"}"#;
+    let refused = read(TaskListFormat::JsonLines, line);
+    assert!(refused[0].starts_with("list:1: the task is a `call`, and there is no `call_server`"), "{refused:?}");
+    let task = reader(TaskListFormat::JsonLines, line).with_calls().next().unwrap().unwrap();
+    assert_eq!((task.command.as_str(), task.call.as_deref()), ("f(3)", Some(Path::new("/c/1"))));
+}
+
+#[test]
 fn bad_lines_are_named_and_the_others_read() {
     let mut text = b"a\n b\xff\nc\0\n".to_vec();
     text.extend(vec![b'x'; 131_072]);

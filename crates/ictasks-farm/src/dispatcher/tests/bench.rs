@@ -50,6 +50,7 @@ pub fn plan(workers: i32) -> Plan {
         },
         workers: (0..workers).map(|id| Worker { id, cores: Some(vec![id + 10]), gpus: vec![] }).collect(),
         shell: Shell::Auto,
+        call_server: None,
         cwd: WorkingDirectory::Task,
         stdout_filename: "out".to_owned(),
         stderr_filename: "err".to_owned(),
@@ -147,7 +148,8 @@ impl<'a> Bench<'a> {
     /// An agent with so many workers joins, and says hello; `None` if it is not wanted.
     pub fn join(&mut self, workers: i32) -> Option<AgentId> {
         let workers = (0..workers).map(|id| Worker { id, cores: None, gpus: vec![] }).collect();
-        let applicant = Applicant { workers, cores_per_task: 1, clock_offset_s: 0.5 };
+        let host = format!("c{}", self.dispatcher.team.next_id());
+        let applicant = Applicant { host, workers, cores_per_task: 1, clock_offset_s: 0.5 };
         let (agent, setup) = self.dispatcher.join(applicant)?;
         assert_eq!(setup.host_id, agent);
         let Reply::Hello(node) = hello() else { unreachable!() };

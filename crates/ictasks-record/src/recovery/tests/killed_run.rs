@@ -85,6 +85,7 @@ pub(crate) fn order_and_end(session: i32, index: i64) -> (Seat, TaskOrder, TaskE
         reason: None,
         timeout_s: None,
         expected_outputs: Vec::new(),
+        call: None,
     };
     let mut ended = TaskEnded::unmeasured(index, 1, 1, Outcome::Succeeded);
     ended.pid = wanted.pid;
