@@ -95,6 +95,15 @@ impl Cluster {
         Job { cluster: self, id: id.to_owned() }
     }
 
+    /// Does something to a node, by a verb of `mini-slurm` such as `kill-node 2`.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn disaster(&self, words: &[&str]) {
+        let mut command = self.mini_slurm([]);
+        succeeded(command.args(words).output().expect("start mini-slurm"), &format!("{words:?}"));
+    }
+
     /// What a run in this directory left.
     pub fn record(&self, run_dir: &str) -> Record {
         Record::new(self.directory().join(run_dir))

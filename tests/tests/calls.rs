@@ -185,7 +185,10 @@ fn a_call_ends_as_a_script_would() {
     let outcomes = ["failed", "failed", "signaled", "signaled", "succeeded", "signaled"];
     assert_eq!(run.record.column("tasks", "outcome"), outcomes);
     let null = Value::Null;
-    assert_eq!(run.record.column("tasks", "exit_code"), [json!(1), json!(3), null.clone(), null.clone(), json!(0), null]);
+    assert_eq!(
+        run.record.column("tasks", "exit_code"),
+        [json!(1), json!(3), null.clone(), null.clone(), json!(0), null]
+    );
     let signals: Vec<Value> = run.record.column("tasks", "signal");
     assert_eq!((&signals[2], &signals[3], &signals[5]), (&json!(15), &json!(11), &json!(2)));
     assert_eq!(run.record.stdout("0"), "it begins\n");
@@ -205,7 +208,8 @@ fn a_call_is_where_a_command_would_be() {
     let printed = run.record.stdout("0");
     assert!(printed.starts_with(&expected), "{printed}");
     // Nothing else is open but the directory that is being listed.
-    let others: Vec<&str> = printed[expected.len()..].lines().filter(|line| !line.contains("/proc/")).collect();
+    let others: Vec<&str> =
+        printed[expected.len()..].lines().filter(|line| !line.contains("/proc/")).collect();
     assert!(others.is_empty(), "{others:?}");
     let run = calls_in(farm(), &format!("{SERVER}cwd: submit\n"), &[call(json!(["write", "here", 3]))]);
     let run = run.run().expect(SUCCEEDED);
@@ -218,25 +222,38 @@ fn what_a_call_returns_is_kept_and_becomes_columns() {
     let run = calls_in(
         farm(),
         &yaml,
-        &[call(json!(["numbers"])), call(json!(["add", 2, 3])), call(json!(["add", "a", "b"])), call(json!(["once", "made"]))],
+        &[
+            call(json!(["numbers"])),
+            call(json!(["add", 2, 3])),
+            call(json!(["add", "a", "b"])),
+            call(json!(["once", "made"])),
+        ],
     )
     .workers(1)
     .run()
     .expect(SUCCEEDED);
     let first = run.record.task("0");
-    assert_eq!((&first["result_drag"], &first["result_steps"], &first["result_mesh"]), (&json!(0.5), &json!(3), &json!("m1")));
+    assert_eq!(
+        (&first["result_drag"], &first["result_steps"], &first["result_mesh"]),
+        (&json!(0.5), &json!(3), &json!("m1"))
+    );
     assert_eq!(run.record.task("1")["result_value"], 5);
     assert!(run.record.task_names("2").contains(&"result.pickle".to_owned()));
     assert!(!run.record.task_names("2").contains(&"result.json".to_owned()));
     let names = run.record.task_names("3");
-    assert!(names.contains(&"result.pickle".to_owned()) && names.contains(&"exception.pickle.attempt-1".to_owned()), "{names:?}");
+    assert!(
+        names.contains(&"result.pickle".to_owned())
+            && names.contains(&"exception.pickle.attempt-1".to_owned()),
+        "{names:?}"
+    );
     assert!(!names.contains(&"exception.pickle".to_owned()), "{names:?}");
 }
 
 #[test]
 fn calls_draw_different_random_numbers() {
     let run = calls(&vec![call(json!(["draw"])); 4]).workers(1).run().expect(SUCCEEDED);
-    let mut drawn: Vec<String> = run.record.column("tasks", "result_value").iter().map(Value::to_string).collect();
+    let mut drawn: Vec<String> =
+        run.record.column("tasks", "result_value").iter().map(Value::to_string).collect();
     drawn.sort();
     drawn.dedup();
     assert_eq!(drawn.len(), 4);
@@ -245,7 +262,8 @@ fn calls_draw_different_random_numbers() {
 #[test]
 fn a_call_has_a_time_limit_and_leaves_nothing_behind() {
     let late = json!({"call": ["wait_for", "never"], "timeout": "200ms"});
-    let run = calls(&[late, call(json!(["orphan"])), call(json!(["add", 1]))]).workers(1).run().expect(FAILED);
+    let run =
+        calls(&[late, call(json!(["orphan"])), call(json!(["add", 1]))]).workers(1).run().expect(FAILED);
     assert_eq!(run.record.column("tasks", "outcome"), ["timed_out", "succeeded", "succeeded"]);
     assert_eq!(run.record.column("tasks", "leftover_process_count"), [0, 1, 0]);
     let pid: i64 = run.record.read("1", "pid").parse().unwrap();
@@ -315,7 +333,10 @@ fn a_server_that_cannot_start_says_why() {
         ("python3 -c 'import no_such_module'", "No module named 'no_such_module'"),
         ("true", "it ended with exit code 0"),
         ("echo-nothing/at/all", "cannot be executed"),
-        ("[python3, -c, \"import os; os.write(int(os.environ['ICTASKS_CALL_SERVER_FD']), b'good day\\\\n')\"]", "it says `good day`"),
+        (
+            "[python3, -c, \"import os; os.write(int(os.environ['ICTASKS_CALL_SERVER_FD']), b'good day\\\\n')\"]",
+            "it says `good day`",
+        ),
     ];
     for (server, expected) in cases {
         let yaml = format!("call_server: {server}\n");
@@ -334,7 +355,11 @@ fn a_server_that_cannot_start_says_why() {
 fn a_call_needs_a_server_and_an_absolute_path() {
     let list = "{\"launch_cmd\": \"f()\", \"call\": \"/c\"}\n";
     let run = farm().jsonl(list).run().expect(BAD_INPUT);
-    assert!(run.stderr.contains("tasks.jsonl:1: the task is a `call`, and there is no `call_server`"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("tasks.jsonl:1: the task is a `call`, and there is no `call_server`"),
+        "{}",
+        run.stderr
+    );
     let run = farm().yaml("tasks:\n- {launch_cmd: f(), call: /c}\n").run().expect(BAD_INPUT);
     assert!(run.stderr.contains("farm.yaml:2") && run.stderr.contains("call_server"), "{}", run.stderr);
     let list = "{\"launch_cmd\": \"f()\", \"call\": \"c\"}\n";
@@ -400,7 +425,9 @@ fn a_run_can_be_ended_and_stopped_while_a_server_starts() {
     // Not `exec`: the server is a child of what is started.
     let yaml = "call_server: [sh, -c, 'echo $$ > pid; sleep 1000; true']\n";
     let run = calls_in(farm(), yaml, &[call(json!(["add", 1]))]).env("CALLS_TEST", &mark).start();
-    wait_for("the server", || fs::read_to_string(run.directory().join("pid")).ok().filter(|pid| pid.ends_with('\n')));
+    wait_for("the server", || {
+        fs::read_to_string(run.directory().join("pid")).ok().filter(|pid| pid.ends_with('\n'))
+    });
     run.signal(libc::SIGTSTP);
     let state = |pid: i64| {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -416,8 +443,11 @@ fn a_run_can_be_ended_and_stopped_while_a_server_starts() {
     // And a farm that is killed.
     let run = run.again();
     fs::remove_file(run.directory().join("pid")).unwrap();
-    let run = calls_in(run, yaml, &[call(json!(["add", 1]))]).args(["--resume"]).env("CALLS_TEST", &mark).start();
-    wait_for("the server", || fs::read_to_string(run.directory().join("pid")).ok().filter(|pid| pid.ends_with('\n')));
+    let run =
+        calls_in(run, yaml, &[call(json!(["add", 1]))]).args(["--resume"]).env("CALLS_TEST", &mark).start();
+    wait_for("the server", || {
+        fs::read_to_string(run.directory().join("pid")).ok().filter(|pid| pid.ends_with('\n'))
+    });
     run.signal(libc::SIGKILL);
     wait_for("the end of all", || processes_with(&mark).is_empty().then_some(()));
     run.wait();

@@ -65,7 +65,10 @@ fn every_node_works_and_the_record_tells_which() {
     let offsets = run.record.column("events", "clock_offset_s");
     let offsets: Vec<f64> = offsets.iter().filter_map(Value::as_f64).collect();
     assert!(offsets.len() == 3 && offsets.iter().all(|offset| offset.abs() < 5.0), "{offsets:?}");
-    assert_eq!(run.record.run_json()["sessions"][0]["plan"]["backend"], json!({"ssh": {"hosts": ["c1", "c2", "c3"]}}));
+    assert_eq!(
+        run.record.run_json()["sessions"][0]["plan"]["backend"],
+        json!({"ssh": {"hosts": ["c1", "c2", "c3"]}})
+    );
 }
 
 #[test]
@@ -109,7 +112,8 @@ fn an_agent_that_is_frozen_leaves_nothing_running() {
     let of_run = format!("ICTASKS_RUN_DIR={}", run.record.directory().display());
     let nodes_at_work = || {
         let all: HashSet<i64> = processes_with(&of_run).into_iter().collect();
-        let has_tasks = |node: &&str| processes_with(&format!("NODE={node}")).iter().any(|pid| all.contains(pid));
+        let has_tasks =
+            |node: &&&str| processes_with(&format!("NODE={node}")).iter().any(|pid| all.contains(pid));
         ["c1", "c2"].iter().filter(has_tasks).count()
     };
     assert_eq!(nodes_at_work(), 2);
@@ -240,7 +244,8 @@ fn a_node_that_fails_all_alone_is_set_aside() {
     let run = nodes("bad, good", &[task; 400], "retries: 20", "run").workers(1).run().expect(SUCCEEDED);
     assert_eq!(kinds(&run, "node_set_aside"), 1);
     assert!(run.stderr.contains("gets no more tasks: its last"), "{}", run.stderr);
-    let failed = run.record.column("attempts", "outcome").iter().filter(|outcome| **outcome == "failed").count();
+    let failed =
+        run.record.column("attempts", "outcome").iter().filter(|outcome| **outcome == "failed").count();
     assert!(failed < 200, "{failed}");
 }
 
@@ -248,4 +253,12 @@ fn a_node_that_fails_all_alone_is_set_aside() {
 fn hosts_have_to_be_named() {
     let run = farm().tasks(["true"]).args(["--backend", "ssh"]).run().expect(BAD_INPUT);
     assert!(run.stderr.contains("give `hosts: [c1, c2]`"), "{}", run.stderr);
+}
+
+#[test]
+#[ignore = "needs Open MPI"]
+fn mpiexec_starts_an_agent_on_each_node_that_it_knows() {
+    let run = farm().yaml("backend: mpi").tasks(["echo $OMPI_COMM_WORLD_SIZE"]).run().expect(SUCCEEDED);
+    assert_eq!(run.record.stdout("0"), "1\n");
+    assert_eq!(kinds(&run, "node_joined"), 1);
 }

@@ -179,7 +179,9 @@ fn read(source: &mut impl Read, chunk: &mut [u8]) -> Found {
     match source.read(chunk) {
         Ok(0) => Found::End,
         Ok(count) => Found::Bytes(count),
-        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Found::Nothing,
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+            Found::Nothing
+        }
         Err(_) => Found::End,
     }
 }

@@ -293,7 +293,8 @@ mod tests {
         let back: Secret = serde_json::from_str(&text).unwrap();
         assert_eq!(back.0, secret.0);
         assert_eq!(format!("{secret:?}"), "Secret");
-        for text in ["\"\"", "\"12\"", &format!("\"{}\"", "g".repeat(64)), &format!("\"{}\"", "é".repeat(64))] {
+        for text in ["\"\"", "\"12\"", &format!("\"{}\"", "g".repeat(64)), &format!("\"{}\"", "é".repeat(64))]
+        {
             assert!(serde_json::from_str::<Secret>(text).is_err());
         }
     }

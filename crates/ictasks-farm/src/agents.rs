@@ -52,10 +52,8 @@ impl<'a> Agents<'a> {
     /// What keeps the run from beginning.
     pub fn start(plan: &Plan, dispatcher: &Dispatcher<'_>, program: &'a Path) -> Result<Self, FarmError> {
         if plan.backend.is_local() {
-            let family = Family::adopt_orphans().map_err(|source| FarmError::System {
-                action: "become the parent of orphans",
-                source,
-            })?;
+            let family = Family::adopt_orphans()
+                .map_err(|source| FarmError::System { action: "become the parent of orphans", source })?;
             let link = start_local(program, dispatcher)?;
             return Ok(Self::Local(Box::new(LocalAgent { link, program, family })));
         }
@@ -168,8 +166,12 @@ impl<'a> Agents<'a> {
             }
         };
         share.warnings.iter().for_each(|warning| dispatcher.warn(format!("the node {host}: {warning}")));
-        let applicant =
-            Applicant { host: host.clone(), workers: share.workers, cores_per_task: share.cores_per_task, clock_offset_s };
+        let applicant = Applicant {
+            host: host.clone(),
+            workers: share.workers,
+            cores_per_task: share.cores_per_task,
+            clock_offset_s,
+        };
         match dispatcher.join(applicant) {
             Some((agent, setup)) => nodes.accept(agent, application, setup),
             None => Nodes::decline(application),

@@ -102,7 +102,9 @@ impl Agent {
         gpu::monitor::start(&setup, &host, slots, &agent.output);
         agent.start_sampler(&setup, host);
         if let Some(link) = agent.link.take() {
-            let linked = link.start(agent.slots.requests(), agent.output.clone()).map_err(AgentError::system("start a thread"))?;
+            let linked = link
+                .start(agent.slots.requests(), agent.output.clone())
+                .map_err(AgentError::system("start a thread"))?;
             agent.linked = Some(linked);
         }
         Ok(agent)

@@ -301,8 +301,9 @@ impl<D: Driver> Monitor<D> {
         seen.look_due_ns = now_ns + nanoseconds(interval_at_age(self.watched.interval_s, age_s));
         let busy = worker.gpus.iter().map(|id| looks.get(id)?.busy_fraction).collect::<Option<Vec<f64>>>();
         seen.account.add_busy(now_ns, busy.filter(|busy| !busy.is_empty()).map(|busy| mean(&busy)));
-        let found =
-            table.map(|table| owners::processes_below(worker.slot_pid, worker.cell.apart(), looks, table)).unwrap_or_default();
+        let found = table
+            .map(|table| owners::processes_below(worker.slot_pid, worker.cell.apart(), looks, table))
+            .unwrap_or_default();
         let memory: Vec<Option<i64>> = found.values().flatten().copied().collect();
         seen.account.add_memory(&memory);
         if let Some(&foreign) = found.keys().find(|id| !worker.gpus.contains(id)) {

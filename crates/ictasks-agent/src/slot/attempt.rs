@@ -37,11 +37,8 @@ impl Slot {
     /// Runs one task and replies. An error means that nobody listens any more.
     pub(super) fn perform(&mut self, received: &Received) -> io::Result<()> {
         self.parts.cell.set_busy(true);
-        let performed = if self.may_begin()? {
-            self.attempt(received)
-        } else {
-            self.give_back(&received.order)
-        };
+        let performed =
+            if self.may_begin()? { self.attempt(received) } else { self.give_back(&received.order) };
         self.parts.cell.set_busy(false);
         performed
     }
@@ -182,11 +179,7 @@ impl Slot {
     }
 
     /// Starts the first process of a task. Returns it with the task's sequence in the slot's cell.
-    fn start(
-        &mut self,
-        order: &TaskOrder,
-        directory: &TaskDirectory,
-    ) -> Result<(Started, u64), LaunchError> {
+    fn start(&mut self, order: &TaskOrder, directory: &TaskDirectory) -> Result<(Started, u64), LaunchError> {
         let mut pauses = START_AGAIN_MS.into_iter();
         loop {
             let started = match &order.call {

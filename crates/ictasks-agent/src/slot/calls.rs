@@ -84,8 +84,11 @@ impl Slot {
             }
         }
         let words = self.parts.setup.call_server.clone().unwrap_or_default();
-        let starting =
-            Starting { words: &words, environment: &self.environment, directory: &self.parts.setup.submit_dir };
+        let starting = Starting {
+            words: &words,
+            environment: &self.environment,
+            directory: &self.parts.setup.submit_dir,
+        };
         let mut server = Server::start(&starting).map_err(LaunchError::Farm)?;
         self.parts.cell.set_apart(server.keeper_pid());
         match server.greet(&self.waiting()) {
@@ -197,7 +200,10 @@ impl Slot {
             Failure::Strange(said) => said,
         };
         let words = self.parts.setup.call_server.as_deref().unwrap_or_default().join(" ");
-        LaunchError::Server { reason: format!("the call server `{words}` {what}: {how}"), printed: lost.printed }
+        LaunchError::Server {
+            reason: format!("the call server `{words}` {what}: {how}"),
+            printed: lost.printed,
+        }
     }
 
     fn bury(&self, server: Server) -> Lost {

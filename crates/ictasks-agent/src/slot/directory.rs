@@ -6,9 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use ictasks_core::layout::{
-    self, EXCEPTION_FILE, GPU_IDS_FILE, RESULTS_FILE, RETURN_FILE, TASK_FILE,
-};
+use ictasks_core::layout::{self, EXCEPTION_FILE, GPU_IDS_FILE, RESULTS_FILE, RETURN_FILE, TASK_FILE};
 use ictasks_core::protocol::{Setup, TaskOrder};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, mkdirat, openat, renameat, renameat_with, unlinkat};
 use rustix::io::Errno;

@@ -18,7 +18,8 @@ use crate::task_id;
 pub const MAX_COMMAND_BYTES: usize = 131_071;
 
 /// File names in a task's directory that are ours.
-const RESERVED_NAMES: &[&str] = &["task.json", "result.json", "gpu_ids.txt", "result.pickle", "exception.pickle"];
+const RESERVED_NAMES: &[&str] =
+    &["task.json", "result.json", "gpu_ids.txt", "result.pickle", "exception.pickle"];
 
 /// One value as the parser sees it.
 pub(super) enum Scalar<'a> {

@@ -136,7 +136,10 @@ const BAD_INPUT: &[(&str, &str)] = &[
         "2:16: the task is a `call`, and there is no `call_server`; give one in the configuration, for instance \
          `call_server: python -m ictasks._call_server`",
     ),
-    ("call_server: x\ntasks: [{launch_cmd: f(), call: c}]", "2:33: `c` is no absolute path; give the file of the call from `/` on"),
+    (
+        "call_server: x\ntasks: [{launch_cmd: f(), call: c}]",
+        "2:33: `c` is no absolute path; give the file of the call from `/` on",
+    ),
     ("call_server: []", "1:14: the list of words is empty; give a program"),
     ("jobid: x", "1:1: unknown key `jobid`; did you mean `job_id`? (keys of your own begin with `x-`)"),
     (

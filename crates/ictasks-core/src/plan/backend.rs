@@ -108,14 +108,18 @@ impl Backend {
             Self::Mpi(_) | Self::Ssh(_) => (None, machine.gpus.clone()),
         };
         // Nobody here knows of theirs: there may be as many as a task needs.
-        let needed = || config.asks_for_gpus().then(|| (0..config.task_distribution.gpus_per_task.unwrap_or(0)).collect());
+        let needed = || {
+            config.asks_for_gpus().then(|| (0..config.task_distribution.gpus_per_task.unwrap_or(0)).collect())
+        };
         let machine = Machine {
             gpus: gpus.filter(|gpus| !gpus.is_empty()).or_else(needed),
             memory_limit_bytes: None,
             ..machine
         };
         match cpus {
-            Some(cpus) => Machine { cores: (0..cpus).map(|cpu| vec![cpu]).collect(), cpu_quota: None, ..machine },
+            Some(cpus) => {
+                Machine { cores: (0..cpus).map(|cpu| vec![cpu]).collect(), cpu_quota: None, ..machine }
+            }
             None => machine,
         }
     }
@@ -189,7 +193,11 @@ mod tests {
     use super::*;
 
     fn allocation(list: &str, this_node: Option<&str>) -> Allocation {
-        let variables = [("SLURM_JOB_ID", Some("17")), ("SLURM_JOB_NODELIST", Some(list)), ("SLURMD_NODENAME", this_node)];
+        let variables = [
+            ("SLURM_JOB_ID", Some("17")),
+            ("SLURM_JOB_NODELIST", Some(list)),
+            ("SLURMD_NODENAME", this_node),
+        ];
         let get = |name: &str| variables.iter().find(|(key, _)| *key == name)?.1.map(str::to_owned);
         Allocation::of_environment(get).unwrap().unwrap()
     }

@@ -77,7 +77,9 @@ mod tests {
         SlurmJob {
             job_id: "17".to_owned(),
             is_own,
-            nodes: ["c1", "c2", "c3"].map(|name| AllocatedNode { name: name.to_owned(), cpu_count: None }).to_vec(),
+            nodes: ["c1", "c2", "c3"]
+                .map(|name| AllocatedNode { name: name.to_owned(), cpu_count: None })
+                .to_vec(),
             node_list: "c[1-3]".to_owned(),
             gpus: Vec::new(),
         }

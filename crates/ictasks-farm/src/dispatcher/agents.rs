@@ -178,8 +178,11 @@ impl Dispatcher<'_> {
     }
 
     fn take_in_flight(&mut self, agent: AgentId) -> Vec<InFlight> {
-        let taken: Vec<InFlight> =
-            self.in_flight.extract_if(|_, in_flight| in_flight.agent == agent).map(|(_, held)| held).collect();
+        let taken: Vec<InFlight> = self
+            .in_flight
+            .extract_if(|_, in_flight| in_flight.agent == agent)
+            .map(|(_, held)| held)
+            .collect();
         taken.iter().for_each(|_| self.team.release(agent));
         taken
     }

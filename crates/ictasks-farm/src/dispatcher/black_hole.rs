@@ -103,7 +103,8 @@ mod tests {
         for (outcome, wall_s) in [(Outcome::Succeeded, 0.01), (Outcome::Failed, 60.0)] {
             let (mut all, mut row) = (Elsewhere::new(), Row::default());
             for number in 0..40 {
-                let (outcome, wall_s) = if number % 8 == 7 { (outcome, wall_s) } else { (Outcome::Failed, 0.01) };
+                let (outcome, wall_s) =
+                    if number % 8 == 7 { (outcome, wall_s) } else { (Outcome::Failed, 0.01) };
                 all.note(outcome);
                 row.note(outcome, Some(wall_s), all);
                 all.note(Outcome::Succeeded);

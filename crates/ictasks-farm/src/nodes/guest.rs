@@ -89,7 +89,8 @@ impl Guest {
     /// Both prove that they know the secret; the agent says what it may use, and the time.
     async fn greet(&self, wire: &mut Wire) -> Result<(Facts, f64), Unwelcome> {
         let Invitation { run_id, secret, .. } = &*self.invitation;
-        let challenge = Nonce::random().map_err(|error| Unwelcome::Told(format!("no random numbers: {error}")))?;
+        let challenge =
+            Nonce::random().map_err(|error| Unwelcome::Told(format!("no random numbers: {error}")))?;
         wire.say(&FromCoordinator::Challenge {
             protocol_version: PROTOCOL_VERSION,
             run_id: run_id.clone(),

@@ -8,9 +8,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use super::FromHub;
 use super::guest::Guest;
 use super::launcher;
-use super::FromHub;
 use crate::backend::StartCommand;
 use crate::error::FarmError;
 

@@ -63,8 +63,10 @@ async fn launch(
         // One that ends at once says why by its output.
         let _ = input.write_all(&line).await;
     }
-    let output = child.stdout.take().map(|output| tokio::spawn(pass_on(output, news.clone(), command.clone())));
-    let errors = child.stderr.take().map(|errors| tokio::spawn(pass_on(errors, news.clone(), command.clone())));
+    let output =
+        child.stdout.take().map(|output| tokio::spawn(pass_on(output, news.clone(), command.clone())));
+    let errors =
+        child.stderr.take().map(|errors| tokio::spawn(pass_on(errors, news.clone(), command.clone())));
     let status = tokio::select! {
         status = child.wait() => status,
         // The only message is the end of the sender.
@@ -99,9 +101,7 @@ fn start(command: &StartCommand) -> std::io::Result<Child> {
 /// The agents have ended: what is left hangs.
 async fn end(child: &mut Child) -> std::io::Result<std::process::ExitStatus> {
     let group = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
-    for (patience, signal) in
-        [(ENDS_ITSELF_WITHIN, Signal::TERM), (ENDS_WHEN_ASKED_WITHIN, Signal::KILL)]
-    {
+    for (patience, signal) in [(ENDS_ITSELF_WITHIN, Signal::TERM), (ENDS_WHEN_ASKED_WITHIN, Signal::KILL)] {
         if let Ok(status) = tokio::time::timeout(patience, child.wait()).await {
             return status;
         }

@@ -91,7 +91,8 @@ impl Keeping<'_> {
             _ => search(self.path, name)
                 .map_err(|_| because(format!("the program `{name}` was not found in PATH")))?,
         };
-        let socket = CString::new(format!("{SOCKET_VARIABLE}={}", self.socket.as_raw_fd())).map_err(zero_byte)?;
+        let socket =
+            CString::new(format!("{SOCKET_VARIABLE}={}", self.socket.as_raw_fd())).map_err(zero_byte)?;
         let environment: Vec<&CStr> = self.environment.iter().copied().chain([socket.as_c_str()]).collect();
         let arguments: Vec<&CStr> = words.iter().map(CString::as_c_str).collect();
         let streams = Streams {

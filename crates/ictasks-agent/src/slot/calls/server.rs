@@ -98,8 +98,7 @@ pub struct Lost {
 impl Server {
     /// Starts one, by way of its keeper.
     pub fn start(starting: &Starting<'_>) -> io::Result<Self> {
-        let (own, theirs) =
-            socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        let (own, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
         let stderr = memfd_create("ictasks-call-server-stderr", MemfdFlags::CLOEXEC)?;
         fcntl_setfl(&stderr, OFlags::APPEND)?;
         let signals = sys::signal_descriptor(&SignalSet::of(&[DOORBELL, PARENT_DIED]))?;
@@ -219,8 +218,10 @@ impl Server {
             }
             // Nothing of a task runs here.
             waiting.requests.stop().into_iter().for_each(|stop| waiting.cell.set_stopped_for(stop));
-            let mut polled =
-                [PollFd::from_borrowed_fd(self.socket.as_fd(), flags), PollFd::new(&self.signals, PollFlags::IN)];
+            let mut polled = [
+                PollFd::from_borrowed_fd(self.socket.as_fd(), flags),
+                PollFd::new(&self.signals, PollFlags::IN),
+            ];
             match poll(&mut polled, timeout.as_ref()) {
                 Ok(0) => {
                     timeout = None;

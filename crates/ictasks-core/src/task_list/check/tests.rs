@@ -48,7 +48,8 @@ fn the_first_ten_bad_lines_are_reported() {
 
 #[test]
 fn unreadable_files() {
-    let error = validate(Path::new("/no/such"), TaskListFormat::Lines, Path::new("/"), &Config::default()).unwrap_err();
+    let error = validate(Path::new("/no/such"), TaskListFormat::Lines, Path::new("/"), &Config::default())
+        .unwrap_err();
     assert_eq!(error.to_string(), "/no/such: cannot be read: No such file or directory (os error 2)");
     let source = std::error::Error::source(&error).unwrap();
     assert!(source.to_string().contains("No such file"), "{source}");

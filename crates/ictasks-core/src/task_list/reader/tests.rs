@@ -42,7 +42,10 @@ fn lines_are_trimmed_and_comments_and_blank_lines_skipped() {
 fn a_call_needs_a_server() {
     let line = br#"{"launch_cmd": "f(3)", "call": "/c/1"}"#;
     let refused = read(TaskListFormat::JsonLines, line);
-    assert!(refused[0].starts_with("list:1: the task is a `call`, and there is no `call_server`"), "{refused:?}");
+    assert!(
+        refused[0].starts_with("list:1: the task is a `call`, and there is no `call_server`"),
+        "{refused:?}"
+    );
     let task = reader(TaskListFormat::JsonLines, line).with_calls().next().unwrap().unwrap();
     assert_eq!((task.command.as_str(), task.call.as_deref()), ("f(3)", Some(Path::new("/c/1"))));
 }

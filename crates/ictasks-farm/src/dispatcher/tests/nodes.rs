@@ -124,9 +124,12 @@ fn a_node_that_fails_all_alone_is_set_aside() {
     }
     assert_eq!(bench.kinds().iter().filter(|kind| **kind == "node_set_aside").count(), 1);
     assert_eq!((bench.ordered_of(bad).len(), done.1), (11, 40));
-    let told: Vec<_> = bench.sent.iter().filter(|(to, _)| *to == bad).skip(11).map(|(_, what)| what).collect();
+    let told: Vec<_> =
+        bench.sent.iter().filter(|(to, _)| *to == bad).skip(11).map(|(_, what)| what).collect();
     assert_eq!(told, [&Request::Recall, &Request::End]);
-    assert!(bench.warnings[0].starts_with("the node c0 gets no more tasks: its last 11 attempts failed at once"));
+    assert!(
+        bench.warnings[0].starts_with("the node c0 gets no more tasks: its last 11 attempts failed at once")
+    );
     bench.node_ended(bad, AgentEnd { is_orderly: true, ..killed(vec![]) });
     assert!(!bench.kinds().contains(&"node_lost"));
 }

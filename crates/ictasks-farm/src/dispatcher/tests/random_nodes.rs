@@ -53,7 +53,9 @@ fn step() -> impl Strategy<Value = Step> {
 enum Network {
     Works,
     /// Neither side hears the other; the coordinator may have noticed.
-    IsCut { is_noticed: bool },
+    IsCut {
+        is_noticed: bool,
+    },
 }
 
 /// A node that lives, whether the coordinator knows that or not.
@@ -116,7 +118,8 @@ impl World<'_> {
         let end = (self.read + count).min(self.list.len());
         let positions = self.read..end;
         self.read = end;
-        let entries: Vec<_> = positions.map(|position| first(task(i64::try_from(position).unwrap()))).collect();
+        let entries: Vec<_> =
+            positions.map(|position| first(task(i64::try_from(position).unwrap()))).collect();
         if entries.is_empty() { self.bench.source_ended() } else { self.bench.add(entries) }
     }
 
@@ -199,9 +202,10 @@ impl World<'_> {
             let (id, request) = self.bench.sent[self.sent_seen].clone();
             self.sent_seen += 1;
             if let Request::Run(order) = &request {
-                let holders = self.nodes.iter().filter(|node| {
-                    node.held.iter().any(|(held, _)| held.task_index == order.task_index)
-                });
+                let holders = self
+                    .nodes
+                    .iter()
+                    .filter(|node| node.held.iter().any(|(held, _)| held.task_index == order.task_index));
                 assert_eq!(holders.count(), 0, "a task is in two places");
             }
             let node = self.nodes.iter_mut().find(|node| node.id == id).expect("nobody is there to hear");
