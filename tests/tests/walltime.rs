@@ -22,6 +22,8 @@ impl InAllocation for Farm {
             .env("SLURM_JOB_NODELIST", "node1")
             .env("SLURM_JOB_CPUS_PER_NODE", "2")
             .env("SLURM_JOB_END_TIME", (now + seconds).to_string())
+            // There is no node to start agents on.
+            .args(["--backend", "local"])
     }
 }
 
@@ -68,15 +70,8 @@ fn a_task_that_fits_nowhere_is_tried_all_the_same() {
 
 #[test]
 fn variables_that_say_no_end_are_told_and_no_hindrance() {
-    let tasks = ["true"];
     for (name, value) in [("SLURM_JOB_END_TIME", "soon"), ("SLURM_JOB_NODELIST", "node[1")] {
-        let run = farm()
-            .tasks(tasks)
-            .ending_in(600)
-            .env(name, value)
-            .args(["--backend", "local"])
-            .run()
-            .expect(SUCCEEDED);
+        let run = farm().tasks(["true"]).ending_in(600).env(name, value).run().expect(SUCCEEDED);
         assert!(run.stderr.contains("the end of the allocation is not known"), "{}", run.stderr);
     }
 }

@@ -220,7 +220,7 @@ impl Page {
         let held = format!("of {}: cores held by tasks", core_time(cores.available_core_s));
         meter(self, "occupied", cores.occupancy_fraction, &held);
         if findings.host_count > 1 {
-            let words = "workers: the mean time at work by the longest";
+            let words = "workers: mean by longest time at work";
             meter(self, "balance", cores.load_balance_fraction, words);
         }
         meter(self, "CPU", cores.cpu_efficiency_fraction, "of that: computing, not waiting");

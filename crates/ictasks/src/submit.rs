@@ -14,14 +14,14 @@ use clap::Parser;
 use ictasks_core::config::SlurmOptions;
 use ictasks_core::layout;
 use ictasks_core::plan::{CommandLine, Plan};
-use ictasks_core::slurm::{SbatchOption, Shards};
+use ictasks_core::slurm::Shards;
 use ictasks_core::task_list::TaskSource;
 use ictasks_record::Existing;
 
 use crate::cli::submit::SubmitArguments;
 use crate::cli::{Cli, Command as Subcommand, ListFormat, TaskfarmArguments};
 use crate::console::Console;
-use crate::exit::{ExitCode, Failure, chain};
+use crate::exit::{ExitCode, Failure};
 use crate::input::Input;
 use crate::{resume, run_dirs};
 
