@@ -5,6 +5,7 @@
 //! - `yaml`: from a file to a [`Config`], and from the parser's errors to ours;
 //! - `locate`: places of values, for errors that are noticed later;
 //! - `sweep`: parameters;
+//! - `slurm`: what a job is asked for with;
 //! - `schema`: the JSON schema, from the same types;
 //! - `old`: what changes for files of the Python ictasks 0.2.4.
 
@@ -13,6 +14,7 @@ mod locate;
 mod old;
 pub(crate) mod scalar;
 mod schema;
+mod slurm;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -34,6 +36,7 @@ use keys::deserialize_with_keys;
 
 pub use old::notes_for_old_files;
 pub use schema::json_schema;
+pub use slurm::SlurmOptions;
 pub use sweep::{Sweep, SweepPart};
 
 /// Serde's derive needs the name of the trait; what it makes is called by `deserialize_with_keys!`.
@@ -111,6 +114,16 @@ pub struct Config {
     #[serde(rename = "timeout", deserialize_with = "scalar::seconds")]
     #[schemars(schema_with = "schema::duration")]
     pub timeout_s: Option<f64>,
+    /// How long a task will probably take, for instance `20m`: where the farm's own time is limited (Slurm), none
+    /// starts that will not fit, until 20 that have ended tell it better.
+    #[serde(rename = "expected_time", deserialize_with = "scalar::seconds")]
+    #[schemars(schema_with = "schema::duration")]
+    pub expected_time_s: Option<f64>,
+    /// How long before the end of a Slurm allocation tasks that still run are ended, so that the record is complete
+    /// in time; `kill_grace` and 20 s by default.
+    #[serde(rename = "walltime_margin", deserialize_with = "scalar::seconds")]
+    #[schemars(schema_with = "schema::duration")]
+    pub walltime_margin_s: Option<f64>,
     /// Between SIGTERM and SIGKILL when a task is ended; 10 s by default.
     #[serde(rename = "kill_grace", deserialize_with = "scalar::seconds")]
     #[schemars(schema_with = "schema::duration")]
@@ -153,6 +166,8 @@ pub struct Config {
     #[serde(deserialize_with = "scalar::pin_cores")]
     #[schemars(schema_with = "schema::pin_cores")]
     pub pin_cores: PinCores,
+    /// What `ictasks submit` asks Slurm for.
+    pub slurm: Option<SlurmOptions>,
     /// Where tasks run.
     pub backend: Option<BackendChoice>,
     /// Names of hosts, for `backend: ssh`, and for `backend: mpi` where `mpiexec` does not find them by itself.
@@ -246,6 +261,10 @@ pub struct TaskItem {
     #[serde(default, rename = "timeout", deserialize_with = "scalar::seconds")]
     #[schemars(schema_with = "schema::duration")]
     pub timeout_s: Option<f64>,
+    /// How long it will probably take; by default as `expected_time` of the file says.
+    #[serde(default, rename = "expected_time", deserialize_with = "scalar::seconds")]
+    #[schemars(schema_with = "schema::duration")]
+    pub expected_time_s: Option<f64>,
     /// As the key of the same name for all tasks.
     #[serde(default, deserialize_with = "scalar::optional_paths")]
     #[schemars(schema_with = "schema::names")]

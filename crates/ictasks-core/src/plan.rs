@@ -17,16 +17,22 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::column::Timestamp;
 use crate::command::Shell;
 use crate::config::{Config, GpuBinding, OutputLimits, PinCores, StoppingCondition, TaskFiles};
 use crate::error::PlanError;
+use crate::layout;
 use crate::machine::Machine;
 use crate::protocol::{Worker, WorkingDirectory};
+use crate::task_list::Shard;
 use allotment::workers;
 use distribution::Shares;
 
 pub use backend::{Backend, MpiNodes, SlurmJob, SshHosts};
 pub use share::{NodeShare, TypedShares};
+
+/// What is kept of an allocation's end for the record by default, seconds. A million tasks need two or three.
+const RECORDING_TIME_S: f64 = 20.0;
 
 /// A run as it will be done. It goes into run.json.
 #[derive(Clone, Debug, Serialize)]
@@ -37,6 +43,8 @@ pub struct Plan {
     pub run_dir: PathBuf,
     /// The directory that the command was given in, absolute.
     pub submit_dir: PathBuf,
+    /// Which part of the list it runs, if not all of it.
+    pub shard: Option<Shard>,
     /// How cores and GPUs are divided, all figures resolved.
     pub task_distribution: Distribution,
     /// The workers of a node.
@@ -62,6 +70,8 @@ pub struct Plan {
     pub pin_cores: bool,
     /// What is done about tasks that fail or take too much.
     pub limits: Limits,
+    /// When the allocation ends that the run has, if it does.
+    pub deadline: Option<Timestamp>,
     /// How much of a task's output is kept.
     pub max_output: OutputLimits,
     /// Which tasks keep the files that the agent writes.
@@ -93,6 +103,10 @@ pub struct Limits {
     pub retry_backoff: f64,
     /// Seconds a task may take.
     pub timeout_s: Option<f64>,
+    /// Seconds that a task will probably take.
+    pub expected_time_s: Option<f64>,
+    /// Seconds from the end of what runs to the end of the allocation.
+    pub walltime_margin_s: f64,
     /// Seconds between SIGTERM and SIGKILL when a task is ended.
     pub kill_grace_s: f64,
     /// Files that a task must make.
@@ -138,12 +152,15 @@ impl Limits {
             (None, Some(true)) => Some(1),
             (None, _) => None,
         };
+        let kill_grace_s = config.kill_grace_s.unwrap_or(10.0);
         Ok(Self {
             retries: config.retries.unwrap_or(0),
             retry_delay_s: config.retry_delay_s.unwrap_or(0.0),
             retry_backoff,
             timeout_s: config.timeout_s.filter(|seconds| *seconds > 0.0),
-            kill_grace_s: config.kill_grace_s.unwrap_or(10.0),
+            expected_time_s: config.expected_time_s.filter(|seconds| *seconds > 0.0),
+            walltime_margin_s: config.walltime_margin_s.unwrap_or(kill_grace_s + RECORDING_TIME_S),
+            kill_grace_s,
             expected_outputs: config.expected_outputs.clone(),
             max_failures,
             stop_if_none_succeed: config.stop_if_none_succeed.unwrap_or(0),
@@ -179,6 +196,8 @@ pub struct CommandLine {
     pub workers: Option<i32>,
     /// Where agents run, from `--backend` or the configuration: see [`Backend::choose`].
     pub backend: Backend,
+    /// `--shard`.
+    pub shard: Option<Shard>,
 }
 
 impl Plan {
@@ -193,9 +212,7 @@ impl Plan {
         submit_dir: &Path,
     ) -> Result<Self, PlanError> {
         let submit_dir = absolute(Path::new(""), submit_dir);
-        let run_dir = command_line.run_dir.as_deref().unwrap_or(&submit_dir);
-        let run_dir = absolute(&submit_dir, run_dir);
-        let job_id = config.job_id.clone().filter(|job_id| !job_id.is_empty());
+        let (run_dir, job_id) = Self::names(config, command_line, &submit_dir);
         let limits = Limits::of(config)?;
         let memory_per_task = limits.memory_per_task_bytes;
         let mut shares =
@@ -225,9 +242,10 @@ impl Plan {
         let name =
             |typed: &Option<String>, default: &str| typed.clone().unwrap_or_else(|| default.to_owned());
         Ok(Self {
-            job_id: job_id.unwrap_or_else(|| last_name(&run_dir)),
+            job_id,
             run_dir,
             submit_dir,
+            shard: command_line.shard,
             task_distribution: shares.distribution,
             workers,
             shell: config.shell.clone(),
@@ -244,6 +262,7 @@ impl Plan {
                 PinCores::False => false,
             },
             limits,
+            deadline: None,
             max_output: config.max_output.limits(),
             task_files: config.task_files,
             gpu_binding: config.gpu_binding.unwrap_or_default(),
@@ -252,6 +271,19 @@ impl Plan {
             arithmetic: shares.arithmetic,
             warnings,
         })
+    }
+
+    /// The run directory, absolute, and the user's name for the run: that of the configuration, else that of the
+    /// directory of the whole.
+    pub fn names(config: &Config, command_line: &CommandLine, submit_dir: &Path) -> (PathBuf, String) {
+        let whole_dir = command_line.run_dir.as_deref().unwrap_or(submit_dir);
+        let whole_dir = absolute(submit_dir, whole_dir);
+        let job_id = config.job_id.clone().filter(|job_id| !job_id.is_empty());
+        let job_id = job_id.unwrap_or_else(|| last_name(&whole_dir));
+        match command_line.shard {
+            Some(shard) => (whole_dir.join(layout::shard_directory(shard)), job_id),
+            None => (whole_dir, job_id),
+        }
     }
 }
 

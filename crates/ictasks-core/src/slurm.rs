@@ -1,7 +1,7 @@
 //! What Slurm says, read: pure functions over its environment variables and the output of its commands.
 //!
 //! - [`node_list`]: `node[1-3,07-10]` and back;
-//! - [`cpu_list`]: `4(x3),2`;
+//! - [`cpu_list`]: a figure for each node, `4(x3),2`;
 //! - [`time`]: `1-02:03:04` and `2026-11-28T14:00:00`;
 //! - [`allocation`]: what a job has, from the environment;
 //! - [`squeue`]: when it ends, where the environment does not say so;

@@ -9,11 +9,13 @@
 //! - `team`: the agents: who is there, what each holds, who has room
 //! - `agents`: an agent's beginning and end, and what it leaves behind
 //! - `black_hole`: nodes that take tasks only to fail them
+//! - `deadline` and `walltime`: the end of the allocation, and what fits before it
 //! - `counts`: how many tasks ended how
 
 mod agents;
 mod black_hole;
 mod counts;
+mod deadline;
 mod endings;
 mod queue;
 mod reason;
@@ -21,6 +23,7 @@ mod stopping;
 mod team;
 #[cfg(test)]
 mod tests;
+mod walltime;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -37,6 +40,7 @@ use endings::SoFar;
 use queue::{Job, Queue};
 use stopping::Stage;
 use team::{ReadAhead, Team};
+use walltime::Walltime;
 
 pub use agents::{AgentEnd, Applicant, AttemptKey, Logged};
 pub use counts::Counts;
@@ -118,6 +122,7 @@ pub struct Dispatcher<'a> {
     team: Team,
     /// All that runs, runs on the coordinator's own machine, by one agent.
     is_local: bool,
+    walltime: Walltime,
     so_far: SoFar,
     counts: Counts,
     skipped: BTreeMap<Reason, i64>,
@@ -132,8 +137,10 @@ pub struct Dispatcher<'a> {
 impl<'a> Dispatcher<'a> {
     /// At the start of a session, with an agent that is being started on this machine.
     pub fn new(plan: &'a Plan, session: Session, is_stream: bool) -> Self {
-        let reads_ahead = match plan.limits.stopping_conditions.as_slice() {
-            [] => ReadAhead::Window,
+        let reads_ahead = match (plan.limits.stopping_conditions.as_slice(), plan.deadline) {
+            ([], None) => ReadAhead::Window,
+            // What waits for a long task would begin too late to be done in time.
+            ([], Some(_)) => ReadAhead::Learnt,
             _ => ReadAhead::Nothing,
         };
         let mut dispatcher = Self::without_agents(plan, session, is_stream, reads_ahead);
@@ -157,6 +164,7 @@ impl<'a> Dispatcher<'a> {
             plan,
             seq: session.first_seq,
             now: session.began_at,
+            walltime: Walltime::of(&plan.limits, plan.deadline, session.began_at),
             session,
             is_stream,
             // Nobody knows when a stream ends.
@@ -195,15 +203,17 @@ impl<'a> Dispatcher<'a> {
     /// It is now `now`: retries that have become due are handed out.
     pub fn set_time(&mut self, now: Timestamp) {
         self.now = now;
+        self.mind_the_end();
         if self.queue.next_due().is_some_and(|due| due <= now) {
             self.dispatch();
         }
     }
 
-    /// When [`Dispatcher::set_time`] should be called at the latest, if there is room for a retry.
+    /// When [`Dispatcher::set_time`] should be called at the latest: for a retry, if there is room, or for the end.
     pub fn next_due(&self) -> Option<Timestamp> {
         let has_room = self.team.next_with_room().is_some() && self.in_flight.len() < self.most_in_flight();
-        self.queue.next_due().filter(|_| has_room)
+        let retry = self.queue.next_due().filter(|_| has_room);
+        retry.into_iter().chain(self.end_to_mind()).min()
     }
 
     /// The session begins.
@@ -230,6 +240,7 @@ impl<'a> Dispatcher<'a> {
         let most = self.most_in_flight().max(self.plan.workers.len()).max(1);
         self.queue.ready_count() + self.in_flight.len() < most * 2
             && self.queue.backing_off_count() < MOST_BACKING_OFF
+            && !self.walltime.is_full()
     }
 
     /// The source brought tasks.
@@ -315,7 +326,7 @@ impl<'a> Dispatcher<'a> {
     }
 
     fn has_no_work(&self) -> bool {
-        self.queue.is_empty() && self.in_flight.is_empty()
+        self.queue.is_empty() && self.in_flight.is_empty() && self.walltime.is_empty()
     }
 
     /// Hands tasks to agents, as many as their windows hold.
@@ -326,15 +337,17 @@ impl<'a> Dispatcher<'a> {
         let most = self.most_in_flight();
         while self.in_flight.len() < most
             && let Some(agent) = self.team.next_with_room()
-            && let Some(job) = self.queue.next(self.now)
+            && let Some(job) = self.next_job().or_else(|| self.job_in_spite())
         {
             self.output.requests.push((agent, Request::Run(job.order.clone())));
             self.team.hold(agent);
             self.in_flight.insert(job.order.task_index, InFlight { job, agent, started: None });
+            self.walltime.started();
         }
         if self.list_complete && !self.is_local && self.queue.is_empty() {
             self.level_out();
         }
+        self.stop_if_nothing_fits();
     }
 
     /// Nothing is left to hand out: what waits at one node while another may become idle comes back.

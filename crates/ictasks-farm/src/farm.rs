@@ -22,6 +22,9 @@ use crate::source::{self, Batch, Reading};
 use crate::stop_file;
 use crate::suspension::Suspension;
 
+/// Who asked for a drain, if it was a signal.
+pub const SIGUSR1: &str = "SIGUSR1";
+
 /// A run that is about to begin.
 pub struct Farm<'a> {
     /// What will be done.
@@ -142,7 +145,7 @@ impl Course<'_, '_> {
             Happening::Tasks(None) => self.dispatcher.source_ended(),
             Happening::Agent(news) => self.take_news(news),
             Happening::Asked(Asked::End(number)) => self.dispatcher.stop(StopReason::Signal(number)),
-            Happening::Asked(Asked::Drain) => self.dispatcher.stop(StopReason::Drain("SIGUSR1".to_owned())),
+            Happening::Asked(Asked::Drain) => self.dispatcher.stop(StopReason::Drain(SIGUSR1.to_owned())),
             Happening::Asked(Asked::Suspend) => self.suspend(),
             Happening::Asked(Asked::Continue) => self.proceed(),
             Happening::StopFile(reason) => self.dispatcher.stop(reason),

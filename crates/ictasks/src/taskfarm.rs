@@ -31,7 +31,7 @@ use crate::input::Input;
 use crate::progress::Progress;
 use crate::resume::{self, Outlook};
 use crate::tally::Tally;
-use crate::{command_line, dry_run, summary};
+use crate::{command_line, deadline, dry_run, requeue, summary};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// `ictasks stop` ends a run as this signal does.
@@ -61,8 +61,9 @@ pub fn run(arguments: &TaskfarmArguments, console: &mut Console) -> Result<ExitC
     let Claim { lock, recovered, set_aside } = claim::take(arguments, &plan, console)?;
     let (recovered, outlook) = match recovered {
         Some(mut recovered) => {
+            resume::check_shard(&recovered.run, &plan)?;
             let history = std::mem::take(&mut recovered.history);
-            let outlook = Outlook::of(&recovered.run, history, rules, &input, &plan.submit_dir)?;
+            let outlook = Outlook::of(&recovered.run, history, rules, &input, &plan)?;
             (Some(recovered), Some(outlook))
         }
         None => (None, None),
@@ -72,8 +73,13 @@ pub fn run(arguments: &TaskfarmArguments, console: &mut Console) -> Result<ExitC
         return Ok(ExitCode::Success);
     }
     tell_before(&input, &plan, recovered.as_ref(), outlook.as_ref(), console);
+    let is_requeued = arguments.requeue || input.config.slurm.as_ref().is_some_and(|slurm| slurm.requeue);
     let run = Run { plan: &plan, input, agent, progress: arguments.progress, events_to, set_aside };
-    run.perform(lock, recovered, outlook, console)
+    let (code, end) = run.perform(lock, recovered, outlook, console)?;
+    if is_requeued {
+        requeue::if_it_helps(&end, console);
+    }
+    Ok(code)
 }
 
 /// What the user should know before anything runs.
@@ -106,11 +112,16 @@ fn resolve(arguments: &TaskfarmArguments, input: &Input, submit_dir: &Path) -> R
     let backend = backend(arguments, input)?;
     let gpus = input.config.asks_for_gpus().then(ictasks_agent::gpu::visible);
     let machine = backend.typical_node(Machine::detect().with_gpus(gpus), &input.config);
-    let command_line =
-        CommandLine { run_dir: arguments.run_dir.clone(), workers: arguments.workers, backend };
+    let command_line = CommandLine {
+        run_dir: arguments.run_dir.clone(),
+        workers: arguments.workers,
+        backend,
+        shard: arguments.shard,
+    };
     let mut plan = Plan::resolve(&input.config, &command_line, &machine, submit_dir)
         .map_err(|error| Failure::input(chain(&error)))?;
     plan.warnings.extend(input.warnings.iter().cloned());
+    deadline::find(&mut plan);
     Ok(plan)
 }
 
@@ -145,7 +156,7 @@ impl Run<'_> {
         recovered: Option<Recovered>,
         outlook: Option<Outlook>,
         console: &mut Console,
-    ) -> Result<ExitCode, Failure> {
+    ) -> Result<(ExitCode, RunEnd), Failure> {
         // Whoever reads that the run has begun may end it by a signal.
         let (runtime, mut signals) = listen().map_err(|error| Failure::record(&error))?;
         let began_at = Timestamp::now();
@@ -185,7 +196,7 @@ impl Run<'_> {
             events.finish();
         }
         let end = ended.map_err(|error| Failure::record(&error))?;
-        conclude(recorder, &end, &tally, self.plan, console)
+        Ok((conclude(recorder, &end, &tally, self.plan, console)?, end))
     }
 
     /// run.json as it is to be at the beginning: of a fresh run, or with one more session.

@@ -42,6 +42,7 @@ impl Dispatcher<'_> {
         }
         self.team.release(agent);
         let (outcome, wall_s) = (ended.outcome, ended.wall_s);
+        self.walltime.learn(&in_flight.job, outcome, wall_s);
         self.ended(in_flight, ended, Fault::Own);
         if !self.is_local {
             self.set_aside_if_black_hole(agent, outcome, wall_s);

@@ -22,6 +22,8 @@ pub struct Job {
     pub last: Option<Outcome>,
     /// Nodes that were lost with it.
     pub loss_count: i32,
+    /// How long it will probably take, where the task says so itself, seconds.
+    pub expected_time_s: Option<f64>,
     retries_left: i32,
     failure_count: i32,
 }
@@ -40,6 +42,7 @@ impl Job {
             failure_count: 0,
             loss_count: 0,
             last: None,
+            expected_time_s: task.expected_time_s.filter(|seconds| *seconds > 0.0),
             order: TaskOrder {
                 task_index: task.index,
                 task_id: task.id,

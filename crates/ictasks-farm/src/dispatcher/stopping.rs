@@ -25,6 +25,7 @@ impl Dispatcher<'_> {
     /// one ends what the first let finish, or is trouble where the first was a wish. A signal to a run
     /// whose tasks are being ended kills them.
     pub fn stop(&mut self, reason: StopReason) {
+        let reason = self.understood(reason);
         // A list with a mistake is not read beyond it.
         self.reads_rest &= !matches!(reason, StopReason::Input(_));
         match self.stage {
@@ -70,7 +71,7 @@ impl Dispatcher<'_> {
             self.team.dismiss(agent);
         }
         self.stop = Some(reason);
-        for job in self.queue.take_all() {
+        for job in self.queue.take_all().into_iter().chain(self.walltime.take_all()) {
             self.leave(job);
         }
     }
@@ -88,7 +89,10 @@ impl Dispatcher<'_> {
 
     fn terminate(&mut self, reason: &StopReason) {
         self.stage = Stage::Terminating;
-        let grace_s = self.plan.limits.kill_grace_s;
+        let grace_s = match reason {
+            StopReason::TimeIsUp => self.walltime.grace_s(),
+            _ => self.plan.limits.kill_grace_s,
+        };
         self.request_all(&Request::Terminate { grace_s, cause: reason.cause() });
     }
 

@@ -8,6 +8,7 @@ mod random;
 mod random_nodes;
 mod retries;
 mod stops;
+mod walltime;
 
 use std::collections::BTreeMap;
 

@@ -47,15 +47,24 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn any_limits() -> impl Strategy<Value = Limits> {
-    (0..3_i32, prop_oneof![Just(0.0), Just(7.0)], prop::option::of(1..6_i32), 0..4_i32).prop_map(
-        |(retries, retry_delay_s, max_failures, stop_if_none_succeed)| Limits {
+    let expected_time_s = prop::option::of(1..400_u16).prop_map(|seconds| seconds.map(f64::from));
+    let pauses = prop_oneof![Just(0.0), Just(7.0)];
+    (0..3_i32, pauses, prop::option::of(1..6_i32), 0..4_i32, expected_time_s).prop_map(
+        |(retries, retry_delay_s, max_failures, stop_if_none_succeed, expected_time_s)| Limits {
             retries,
             retry_delay_s,
             max_failures,
             stop_if_none_succeed,
+            expected_time_s,
             ..limits()
         },
     )
+}
+
+/// When the allocation ends, if it does.
+fn any_deadline() -> impl Strategy<Value = Option<Timestamp>> {
+    let seconds = prop_oneof![1 => 1..60_u16, 2 => 60..2000_u16];
+    prop::option::of(seconds).prop_map(|end| end.map(|end| session().began_at.plus_seconds(f64::from(end))))
 }
 
 /// The task list: each task with the number of its first attempt, or left out with 0.
@@ -267,7 +276,9 @@ pub fn check(bench: Bench<'_>, list: &[i32], read: usize) {
     }
     let pending = bench.pending();
     let skipped: Vec<i64> = bench.events.iter().filter_map(skipped_index).collect();
+    let any_started = !bench.orders().is_empty();
     let end = bench.dispatcher.into_end();
+    assert!(any_started || !matches!(end.stop, Some(StopReason::NothingFits)), "the session was for nothing");
     let (mut counts, mut retried) = (Counts::default(), 0);
     for (position, first_attempt) in list[..read].iter().enumerate() {
         let index = i64::try_from(position).unwrap();
@@ -309,9 +320,10 @@ proptest! {
         workers in 1..4_i32,
         list in any_list(),
         is_stream in any::<bool>(),
+        deadline in any_deadline(),
         steps in prop::collection::vec(step(), 0..120),
     ) {
-        let plan = plan_with(workers, limits);
+        let plan = Plan { deadline, ..plan_with(workers, limits) };
         let mut world = World::new(&plan, list, is_stream);
         for step in steps {
             world.perform(step);
