@@ -101,7 +101,8 @@ impl Node {
             }
             while let Some(line) = self.frames.next_line().expect("a message of the agreed length") {
                 if let Some(order) = line.strip_prefix(RUN_PREFIX.as_bytes()) {
-                    let order: TaskOrder = serde_json::from_slice(&order[..order.len() - 1]).expect("an order");
+                    let order: TaskOrder =
+                        serde_json::from_slice(&order[..order.len() - 1]).expect("an order");
                     replies.push(ended(&order, self.setup.workers.len()));
                     continue;
                 }
