@@ -16,6 +16,7 @@ pub mod programs;
 mod record;
 mod report;
 mod running;
+pub mod slurm;
 pub mod table;
 mod wait;
 

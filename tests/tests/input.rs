@@ -136,7 +136,7 @@ fn keys_of_the_users_own() {
 fn keys_of_0_2_4_are_taken_with_a_warning() {
     let yaml = "stop_on_error: true\ncheck_slurm: true\ntasks: [{launch_cmd: echo}]\n";
     let run = farm().yaml(yaml).run().expect(SUCCEEDED);
-    assert!(run.stderr.contains("`check_slurm` is checked but not acted on"), "{}", run.stderr);
+    assert!(run.stderr.contains("`check_slurm` finds no Slurm job here"), "{}", run.stderr);
     assert!(!run.stderr.contains("stop_on_error"), "{}", run.stderr);
 }
 

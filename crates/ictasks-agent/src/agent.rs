@@ -8,14 +8,18 @@
 mod start;
 
 use std::collections::VecDeque;
+use std::io::Write;
 use std::time::Duration;
 
 use ictasks_core::attempt::Cause;
+use ictasks_core::handshake::INVITATION_PREFIX;
 use ictasks_core::protocol::{RUN_PREFIX, Reply, Request};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::error::AgentError;
+use crate::join::{self, GPUS_ARGUMENT, Joined};
 use crate::lines::LineReader;
+use crate::link::{Link, Linked};
 use crate::memory::Enforcement;
 use crate::output::SharedOutput;
 use crate::queue::{OrderReceiver, OrderSender, Received, Replied, ReplyReceiver};
@@ -34,13 +38,17 @@ const LOOK_SOON: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 const LAST_LOOKS: Duration = Duration::from_secs(10);
 const BETWEEN_LAST_LOOKS: Duration = Duration::from_micros(200);
 /// Grace of running tasks when the coordinator is gone.
-const LOST_GRACE: Duration = Duration::from_secs(1);
+pub(crate) const LOST_GRACE: Duration = Duration::from_secs(1);
 
-/// Runs an agent on standard input and output until the coordinator has no more work.
+/// Runs an agent until its coordinator has no more work: on standard input and output, or, if it is invited
+/// there, over a connection to the node of the coordinator.
 ///
 /// # Errors
 /// What keeps it from starting. Once it has started, trouble goes to the coordinator.
 pub fn run() -> Result<(), AgentError> {
+    if std::env::args().nth(1).as_deref() == Some(GPUS_ARGUMENT) {
+        return say_gpus();
+    }
     let quiet = [
         libc::SIGINT,
         libc::SIGTSTP,
@@ -60,10 +68,46 @@ pub fn run() -> Result<(), AgentError> {
     let _ = rustix::process::setpgid(None, None);
     sys::become_subreaper().map_err(AgentError::system("become a subreaper"))?;
     let mut input = LineReader::new(std::fs::File::from(input));
-    let setup = start::read_setup(&mut input)?;
-    let agent = Agent::start(setup, input, SharedOutput::new(output))?;
-    agent.work();
+    let line = start::first_line(&mut input)?;
+    if line.starts_with(INVITATION_PREFIX.as_bytes()) {
+        // Whoever starts agents broadcasts nothing else.
+        drop(input);
+        return match join::join(&line)? {
+            Some(joined) => run_linked(joined),
+            None => Ok(()),
+        };
+    }
+    let setup = start::parse_setup(&line)?;
+    Agent::start(setup, input, SharedOutput::new(output), None)?.work();
     Ok(())
+}
+
+/// Works for a coordinator of another node. What keeps the agent from starting is told there as well.
+fn run_linked(joined: Joined) -> Result<(), AgentError> {
+    let Joined { setup, connection } = joined;
+    let (link, ends) = Link::new(connection).map_err(AgentError::system("make a pair of sockets"))?;
+    let output = SharedOutput::new(ends.output.into());
+    let input = LineReader::new(std::fs::File::from(std::os::fd::OwnedFd::from(ends.input)));
+    let goodbye = link.goodbye().map_err(AgentError::system("copy a descriptor"))?;
+    match Agent::start(setup, input, output, Some(link)) {
+        Ok(mut agent) => {
+            let linked = agent.linked.take();
+            agent.work();
+            linked.into_iter().for_each(Linked::finish);
+            Ok(())
+        }
+        Err(error) => {
+            goodbye.say(&format!("the agent failed to {error}"));
+            Err(error)
+        }
+    }
+}
+
+/// Says which GPUs may be used, for an agent that asks before it forks anything.
+fn say_gpus() -> Result<(), AgentError> {
+    let output = sys::take_standard_stream(1).map_err(AgentError::system("take standard output"))?;
+    let text = serde_json::to_vec(&crate::gpu::visible()).unwrap_or_default();
+    std::fs::File::from(output).write_all(&text).map_err(AgentError::system("write to standard output"))
 }
 
 /// What the agent still expects of its coordinator.
@@ -93,6 +137,10 @@ struct Agent {
     stopping: Option<u32>,
     /// Nobody takes replies any more.
     is_lost: bool,
+    /// The connection to another node, until its thread starts. Slots drop it.
+    link: Option<Link>,
+    /// That thread.
+    linked: Option<Linked>,
 }
 
 impl Agent {
@@ -191,6 +239,8 @@ impl Agent {
                 self.stopping = None;
                 self.slots.set_stopped(false);
             }
+            // The link's.
+            Ok(Request::Beat { .. }) => {}
             Ok(Request::Run(_)) | Err(_) => {
                 self.trouble("the agent cannot understand the coordinator".to_owned())
             }
@@ -201,7 +251,7 @@ impl Agent {
     /// begin. Where all is done, this changes nothing.
     fn coordinator_lost(&mut self) {
         self.give_back();
-        self.slots.end_tasks(Cause::CoordinatorLost, LOST_GRACE);
+        self.slots.end_tasks(Cause::CoordinatorLost, self.slots.requests().lost_grace());
         self.state = State::Ending;
     }
 

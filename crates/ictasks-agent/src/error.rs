@@ -22,6 +22,35 @@ pub enum AgentError {
         /// This agent's.
         ours: u32,
     },
+    /// The invitation cannot be read.
+    #[error("read the invitation: {0}")]
+    Invitation(#[source] serde_json::Error),
+    /// No address leads to the coordinator.
+    #[error("reach the coordinator at {addresses}: {last}")]
+    Unreachable {
+        /// What was tried.
+        addresses: String,
+        /// What the last try came to.
+        last: String,
+    },
+    /// The coordinator does not want this agent.
+    #[error("join the run: {message}")]
+    Refused {
+        /// Why.
+        message: String,
+    },
+    /// The run directory is not the coordinator's.
+    #[error(
+        "find the run in `{}` on {host}: it has to lie on a file system that all nodes share; give another \
+         --run-dir",
+        run_dir.display()
+    )]
+    NotShared {
+        /// The run directory.
+        run_dir: PathBuf,
+        /// This host.
+        host: String,
+    },
     /// A worker's CPUs may not be used here.
     #[error("pin worker {worker_id} to CPUs {cores:?}: {source}")]
     Pin {

@@ -6,6 +6,7 @@
 //! subreaper of one task can tell whose a stray descendant is.
 //!
 //! - [`agent`]: the main loop
+//! - `join`: how it comes to a coordinator of another node; `link`: the connection to it
 //! - `slot`: what a slot does; `slots`: all of them, as the agent sees them
 //! - `queue`, `requests`, `shared`, `slot_log`: what agent and slots share
 //! - `memory`: limits, and what the kernel says when it runs out
@@ -17,7 +18,9 @@ pub mod agent;
 mod clock;
 mod error;
 pub mod gpu;
+mod join;
 mod lines;
+mod link;
 mod memory;
 mod node_info;
 mod output;

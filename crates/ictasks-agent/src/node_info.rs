@@ -21,7 +21,7 @@ pub fn of_host(setup: &Setup, host: &str, memory_enforcement: Option<String>) ->
         gpu_count: count(gpus),
         memory_total_bytes: machine::memory_total_bytes(),
         cpu_model: cpu_model(),
-        at: Timestamp::now(),
+        at: Timestamp::of_own_clock(),
         gpus: Vec::new(),
         memory_enforcement,
     }

@@ -8,10 +8,14 @@ use std::time::Duration;
 
 use ictasks_core::attempt::Cause;
 
+use crate::agent::LOST_GRACE;
 use crate::sys;
 
 /// The signal that says "look".
 pub const DOORBELL: i32 = libc::SIGUSR1;
+
+/// So long after the end of a lease the coordinator may take the tasks for ended, some of their end left out.
+const LATE_AFTER: Duration = Duration::from_secs(3);
 
 /// What holds for all slots of an agent. Zero bytes mean: nothing is wanted.
 pub struct Requests {
@@ -19,6 +23,8 @@ pub struct Requests {
     stop_count: AtomicU32,
     /// An [`EndRequest`], or 0.
     end: AtomicU64,
+    /// When the agent's lease ends, by the clock of [`sys::boot_time`] in nanoseconds; 0 without one.
+    lease_ends_ns: AtomicI64,
     /// How often the kernel has ended a process for want of memory, as far as agent or slots have seen.
     oom_kill_count: AtomicI64,
 }
@@ -56,9 +62,31 @@ impl Requests {
         self.end.store(request.to_word(), Ordering::SeqCst);
     }
 
-    /// Whether and how tasks are to be ended.
+    /// Whether and how tasks are to be ended. The end of the lease is a reason, also if the agent itself cannot
+    /// say so any more.
     pub fn end(&self) -> Option<EndRequest> {
-        EndRequest::from_word(self.end.load(Ordering::SeqCst))
+        let wish = EndRequest::from_word(self.end.load(Ordering::SeqCst));
+        let is_over = || self.lease_left().is_some_and(|left| left.is_zero());
+        wish.or_else(|| is_over().then(|| EndRequest::new(Cause::CoordinatorLost, self.lost_grace())))
+    }
+
+    /// The coordinator of another node has been heard: tasks may run until then.
+    pub fn extend_lease(&self, ends_at: Duration) {
+        self.lease_ends_ns.store(i64::try_from(ends_at.as_nanos()).unwrap_or(i64::MAX), Ordering::SeqCst);
+    }
+
+    /// How gently tasks end whose coordinator is gone: not at all where they may run elsewhere by now, since
+    /// this node was frozen until long after the end of its lease.
+    pub fn lost_grace(&self) -> Duration {
+        let ends_ns = u64::try_from(self.lease_ends_ns.load(Ordering::SeqCst)).unwrap_or(0);
+        let is_late = ends_ns > 0 && sys::boot_time() > Duration::from_nanos(ends_ns) + LATE_AFTER;
+        if is_late { Duration::ZERO } else { LOST_GRACE }
+    }
+
+    /// How long tasks may run without another word of the coordinator; `None` where it is on this node.
+    pub fn lease_left(&self) -> Option<Duration> {
+        let ends_ns = u64::try_from(self.lease_ends_ns.load(Ordering::SeqCst)).unwrap_or(0);
+        (ends_ns > 0).then(|| Duration::from_nanos(ends_ns).saturating_sub(sys::boot_time()))
     }
 
     /// Tasks are to be stopped, or to go on. Says whether that is new.
@@ -108,6 +136,21 @@ mod tests {
         }
         assert_eq!(EndRequest::from_word(0), None);
         assert_eq!(EndRequest::from_word(u64::MAX), None);
+    }
+
+    #[test]
+    fn the_end_of_the_lease_ends_tasks() {
+        let requests = &sys::shared_memory::<Requests>(1).unwrap()[0];
+        assert_eq!((requests.lease_left(), requests.end()), (None, None));
+        requests.extend_lease(sys::boot_time() + Duration::from_secs(60));
+        assert!(requests.lease_left() > Some(Duration::from_secs(30)));
+        assert_eq!(requests.end(), None);
+        requests.extend_lease(sys::boot_time());
+        assert_eq!(requests.end(), Some(EndRequest::new(Cause::CoordinatorLost, LOST_GRACE)));
+        requests.extend_lease(sys::boot_time().saturating_sub(LATE_AFTER * 2));
+        assert_eq!(requests.end(), Some(EndRequest::new(Cause::CoordinatorLost, Duration::ZERO)));
+        requests.end_tasks(EndRequest::new(Cause::Stopped, Duration::ZERO));
+        assert_eq!(requests.end().map(|request| request.cause), Some(Cause::Stopped));
     }
 
     #[test]

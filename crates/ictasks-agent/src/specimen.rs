@@ -15,6 +15,7 @@ pub fn setup(run_dir: &Path) -> Setup {
         run_id: "r".to_owned(),
         session: 0,
         job_id: "job".to_owned(),
+        clock_offset_s: 0.0,
         host_id: 0,
         run_dir: run_dir.to_owned(),
         submit_dir: run_dir.to_owned(),

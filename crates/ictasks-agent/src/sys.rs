@@ -76,6 +76,12 @@ pub fn own_max_rss_bytes() -> i64 {
     usage.ru_maxrss * 1024
 }
 
+/// Time since the start of the machine, in which it slept counted.
+pub fn boot_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
 /// Nanoseconds of the monotonic clock, the same for all processes of the host.
 pub fn monotonic_ns() -> i64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);

@@ -77,6 +77,10 @@ names! {
         MemoryLimit = "memory_limit",
         /// The kernel ran out of memory and killed one of its processes.
         OomKill = "oom_kill",
+        /// The time of the allocation did not suffice, or was over.
+        Walltime = "walltime",
+        /// Slurm took the allocation away for another job.
+        Preempted = "preempted",
         /// It asked for a GPU by a number that its mask hides.
         GpuMasked = "gpu_masked",
     }

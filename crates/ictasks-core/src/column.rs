@@ -4,6 +4,8 @@
 //! descriptions come from that one declaration. The recorder builds Arrow arrays from
 //! [`Row::COLUMNS`] and [`Row::cells`] and knows no field by itself.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use serde::{Deserialize, Serialize};
 
 /// How a column is stored. See the record format for the reasons behind each choice.
@@ -78,9 +80,23 @@ pub trait AsCell {
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
 
+/// What this host's clock is ahead of the coordinator's, microseconds.
+static CLOCK_OFFSET: AtomicI64 = AtomicI64::new(0);
+
 impl Timestamp {
-    /// The wall clock now.
+    /// The coordinator's wall clock now.
     pub fn now() -> Self {
+        Self(Self::of_own_clock().0 - CLOCK_OFFSET.load(Ordering::Relaxed))
+    }
+
+    /// From now on this process, and what it forks, counts time by the coordinator's clock, which is so many
+    /// seconds behind its own: everything that an agent writes or says is in one time.
+    pub fn follow_clock_behind_by(seconds: f64) {
+        CLOCK_OFFSET.store(Self(0).plus_seconds(seconds).0, Ordering::Relaxed);
+    }
+
+    /// This host's own wall clock now.
+    pub fn of_own_clock() -> Self {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         Self(since.map_or(0, |elapsed| i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX)))
     }

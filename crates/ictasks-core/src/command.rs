@@ -4,6 +4,7 @@
 //! any doubt about what `sh -c` would do, it chooses the shell: a shell costs a millisecond, a
 //! wrong guess costs a wrong result.
 
+pub mod kind;
 mod shell_names;
 
 use std::borrow::Cow;

@@ -5,6 +5,7 @@
 //! - `yaml`: from a file to a [`Config`], and from the parser's errors to ours;
 //! - `locate`: places of values, for errors that are noticed later;
 //! - `sweep`: parameters;
+//! - `slurm`: what a job is asked for with;
 //! - `schema`: the JSON schema, from the same types;
 //! - `old`: what changes for files of the Python ictasks 0.2.4.
 
@@ -13,6 +14,7 @@ mod locate;
 mod old;
 pub(crate) mod scalar;
 mod schema;
+mod slurm;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -34,6 +36,7 @@ use keys::deserialize_with_keys;
 
 pub use old::notes_for_old_files;
 pub use schema::json_schema;
+pub use slurm::SlurmOptions;
 pub use sweep::{Sweep, SweepPart};
 
 /// Serde's derive needs the name of the trait; what it makes is called by `deserialize_with_keys!`.
@@ -111,6 +114,16 @@ pub struct Config {
     #[serde(rename = "timeout", deserialize_with = "scalar::seconds")]
     #[schemars(schema_with = "schema::duration")]
     pub timeout_s: Option<f64>,
+    /// How long a task will probably take, for instance `20m`: where the farm's own time is limited (Slurm), none
+    /// starts that will not fit, until 20 that have ended tell it better.
+    #[serde(rename = "expected_time", deserialize_with = "scalar::seconds")]
+    #[schemars(schema_with = "schema::duration")]
+    pub expected_time_s: Option<f64>,
+    /// How long before the end of a Slurm allocation tasks that still run are ended, so that the record is complete
+    /// in time; `kill_grace` and 20 s by default.
+    #[serde(rename = "walltime_margin", deserialize_with = "scalar::seconds")]
+    #[schemars(schema_with = "schema::duration")]
+    pub walltime_margin_s: Option<f64>,
     /// Between SIGTERM and SIGKILL when a task is ended; 10 s by default.
     #[serde(rename = "kill_grace", deserialize_with = "scalar::seconds")]
     #[schemars(schema_with = "schema::duration")]
@@ -123,6 +136,10 @@ pub struct Config {
     #[serde(deserialize_with = "scalar::count")]
     #[schemars(range(min = 1))]
     pub max_failures: Option<i32>,
+    /// A task that was lost with so many nodes is not tried again; 3 by default.
+    #[serde(deserialize_with = "scalar::count")]
+    #[schemars(range(min = 0))]
+    pub node_loss_retries: Option<i32>,
     /// 0.2.4's key: `true` is `max_failures: 1`.
     pub stop_on_error: Option<bool>,
     /// Start no further task when one of the first so many attempts has to succeed and none did;
@@ -149,9 +166,17 @@ pub struct Config {
     #[serde(deserialize_with = "scalar::pin_cores")]
     #[schemars(schema_with = "schema::pin_cores")]
     pub pin_cores: PinCores,
-    /// Look for a Slurm job. Not acted on yet.
+    /// What `ictasks submit` asks Slurm for.
+    pub slurm: Option<SlurmOptions>,
+    /// Where tasks run.
+    pub backend: Option<BackendChoice>,
+    /// Names of hosts, for `backend: ssh`, and for `backend: mpi` where `mpiexec` does not find them by itself.
+    #[serde(deserialize_with = "scalar::names")]
+    #[schemars(schema_with = "schema::names")]
+    pub hosts: Vec<String>,
+    /// 0.2.4's key: run by `srun` also where the Slurm job has one node.
     pub check_slurm: Option<bool>,
-    /// The Slurm job to run in. Not acted on yet.
+    /// The Slurm job to run in; by default the one that the farm is started in.
     pub slurm_job: Option<SlurmJob>,
 }
 
@@ -236,6 +261,10 @@ pub struct TaskItem {
     #[serde(default, rename = "timeout", deserialize_with = "scalar::seconds")]
     #[schemars(schema_with = "schema::duration")]
     pub timeout_s: Option<f64>,
+    /// How long it will probably take; by default as `expected_time` of the file says.
+    #[serde(default, rename = "expected_time", deserialize_with = "scalar::seconds")]
+    #[schemars(schema_with = "schema::duration")]
+    pub expected_time_s: Option<f64>,
     /// As the key of the same name for all tasks.
     #[serde(default, deserialize_with = "scalar::optional_paths")]
     #[schemars(schema_with = "schema::names")]
@@ -327,6 +356,23 @@ pub enum GpuBinding {
     VisibleDevices,
 }
 
+/// Where tasks run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, DeriveDeserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BackendChoice {
+    /// On all nodes of a Slurm allocation of more than this node; else on this machine.
+    #[default]
+    Auto,
+    /// On this machine.
+    Local,
+    /// On the nodes of a Slurm job.
+    Slurm,
+    /// On the nodes that `mpiexec` starts programs on.
+    Mpi,
+    /// On `hosts`.
+    Ssh,
+}
+
 /// Whether tasks are bound to the CPUs of their workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PinCores {
@@ -339,7 +385,7 @@ pub enum PinCores {
     False,
 }
 
-/// A Slurm job: 0.2.4's key, not acted on yet.
+/// A Slurm job.
 #[derive(Clone, Debug, Default, PartialEq, Eq, DeriveDeserialize, JsonSchema)]
 #[serde(remote = "Self", deny_unknown_fields, default)]
 #[schemars(rename = "SlurmJob")]
@@ -445,11 +491,9 @@ impl<'de> Visitor<'de> for TaskItemsVisitor {
 }
 
 impl Config {
-    /// What the user should know: keys that are read but not yet acted on.
-    pub fn warnings(&self) -> Vec<String> {
-        let set = [("check_slurm", self.check_slurm.is_some()), ("slurm_job", self.slurm_job.is_some())];
-        let set = set.into_iter().filter(|(_, is_set)| *is_set);
-        set.map(|(key, _)| format!("`{key}` is checked but not acted on in this version")).collect()
+    /// Whether it was said that the run belongs into a Slurm job.
+    pub fn asks_for_slurm(&self) -> bool {
+        self.check_slurm == Some(true) || self.slurm_job.as_ref().is_some_and(|job| job.id.is_some())
     }
 
     /// Whether the number of GPUs has to be known ([`crate::machine::Machine::with_gpus`]).

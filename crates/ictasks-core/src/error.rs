@@ -228,3 +228,47 @@ pub enum PlanError {
         remedy: String,
     },
 }
+
+/// What is wrong with what Slurm says. Messages read after "failed to".
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SlurmError {
+    /// A list of nodes that is none.
+    #[error("read the list of nodes `{list}`: {reason}")]
+    NodeList {
+        /// The list.
+        list: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A list of CPUs that is none.
+    #[error("read Slurm's list of CPUs `{list}`: it is no list of figures such as `4(x3),2`")]
+    CpuList {
+        /// The list.
+        list: String,
+    },
+    /// A variable that is no number.
+    #[error("read `{name}`: `{value}` is no number")]
+    Variable {
+        /// Its name.
+        name: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// A job without nodes.
+    #[error("find the nodes of the Slurm job {job_id}: `SLURM_JOB_NODELIST` is not set")]
+    NoNodes {
+        /// The job.
+        job_id: String,
+    },
+    /// Lists of different lengths.
+    #[error(
+        "find the nodes of the Slurm job: `SLURM_JOB_NODELIST` has {node_count} nodes, and \
+         `SLURM_JOB_CPUS_PER_NODE` figures for {cpu_count}"
+    )]
+    Mismatch {
+        /// Nodes.
+        node_count: usize,
+        /// Figures.
+        cpu_count: usize,
+    },
+}

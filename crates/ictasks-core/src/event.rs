@@ -22,6 +22,8 @@ names! {
         NodeJoined = "node_joined",
         /// An agent ended before it was told to.
         NodeLost = "node_lost",
+        /// An agent gets no more tasks, since something is wrong with its node.
+        NodeSetAside = "node_set_aside",
         /// A task's first process was started.
         TaskStarted = "task_started",
         /// An attempt ended, or could not be started.
@@ -72,6 +74,13 @@ pub enum EventBody {
         /// Its host.
         host: String,
         /// What is known of the reason.
+        message: String,
+    },
+    /// An agent gets no more tasks; what runs there ends as it ends.
+    NodeSetAside {
+        /// Its host.
+        host: String,
+        /// What is wrong with it.
         message: String,
     },
     /// A task's first process was started.
@@ -133,6 +142,7 @@ impl EventBody {
             Self::RunResumed { .. } => EventKind::RunResumed,
             Self::NodeJoined(_) => EventKind::NodeJoined,
             Self::NodeLost { .. } => EventKind::NodeLost,
+            Self::NodeSetAside { .. } => EventKind::NodeSetAside,
             Self::TaskStarted { .. } => EventKind::TaskStarted,
             Self::TaskFinished(_) => EventKind::TaskFinished,
             Self::TaskRetried { .. } => EventKind::TaskRetried,

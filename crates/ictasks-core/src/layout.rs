@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::task_list::Shard;
+
 /// Version of the format of all that a run leaves.
 pub const FORMAT_VERSION: u32 = 1;
 /// `run.json`: who, where, when, how.
@@ -20,6 +22,16 @@ pub const EXCEPTION_FILE: &str = "exception.pickle";
 
 /// The device ids of a task's GPUs, a line each, in its directory.
 pub const GPU_IDS_FILE: &str = "gpu_ids.txt";
+
+/// Name of the run directory of a shard, in that of the whole. All of one run have as many digits, so that they stand
+/// in order.
+pub fn shard_directory(shard: Shard) -> String {
+    let width = shard.count.to_string().len();
+    format!("{SHARD_PREFIX}{:0width$}", shard.number)
+}
+
+/// What the names of the run directories of shards begin with.
+pub const SHARD_PREFIX: &str = "shard-";
 
 /// The directory of records that were set aside, each in a directory named by its run id.
 pub const EARLIER: &str = "earlier";

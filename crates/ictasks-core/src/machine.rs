@@ -13,10 +13,12 @@ mod topology;
 use std::fs;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use topology::{cores_within, parse_cpu_list};
 
 /// The machine, as far as a plan needs to know it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Machine {
     /// Its name.
     pub host: String,

@@ -1,10 +1,14 @@
 //! What will be done: complete and immutable, resolved once from what was typed and the machine.
 //!
 //! - `distribution`: the arithmetic of `task_distribution`;
-//! - `allotment`: which worker holds which CPUs and GPUs.
+//! - `allotment`: which worker holds which CPUs and GPUs;
+//! - `share`: the same for a node that joins;
+//! - `backend`: where agents run.
 
 mod allotment;
+mod backend;
 mod distribution;
+mod share;
 #[cfg(test)]
 mod tests;
 
@@ -13,13 +17,22 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::column::Timestamp;
 use crate::command::Shell;
 use crate::config::{Config, GpuBinding, OutputLimits, PinCores, StoppingCondition, TaskFiles};
 use crate::error::PlanError;
+use crate::layout;
 use crate::machine::Machine;
 use crate::protocol::{Worker, WorkingDirectory};
+use crate::task_list::Shard;
 use allotment::workers;
 use distribution::Shares;
+
+pub use backend::{Backend, MpiNodes, SlurmJob, SshHosts};
+pub use share::{NodeShare, TypedShares};
+
+/// What is kept of an allocation's end for the record by default, seconds. A million tasks need two or three.
+const RECORDING_TIME_S: f64 = 20.0;
 
 /// A run as it will be done. It goes into run.json.
 #[derive(Clone, Debug, Serialize)]
@@ -30,6 +43,8 @@ pub struct Plan {
     pub run_dir: PathBuf,
     /// The directory that the command was given in, absolute.
     pub submit_dir: PathBuf,
+    /// Which part of the list it runs, if not all of it.
+    pub shard: Option<Shard>,
     /// How cores and GPUs are divided, all figures resolved.
     pub task_distribution: Distribution,
     /// The workers of a node.
@@ -55,12 +70,19 @@ pub struct Plan {
     pub pin_cores: bool,
     /// What is done about tasks that fail or take too much.
     pub limits: Limits,
+    /// When the allocation ends that the run has, if it does.
+    pub deadline: Option<Timestamp>,
     /// How much of a task's output is kept.
     pub max_output: OutputLimits,
     /// Which tasks keep the files that the agent writes.
     pub task_files: TaskFiles,
     /// How tasks learn of their GPUs.
     pub gpu_binding: GpuBinding,
+    /// Where agents run.
+    pub backend: Backend,
+    /// What was typed about cores and GPUs, for nodes that join.
+    #[serde(skip)]
+    pub typed: TypedShares,
     /// How the figures came about, a line each, for `--dry-run` and `-v`.
     #[serde(skip)]
     pub arithmetic: Vec<String>,
@@ -81,6 +103,10 @@ pub struct Limits {
     pub retry_backoff: f64,
     /// Seconds a task may take.
     pub timeout_s: Option<f64>,
+    /// Seconds that a task will probably take.
+    pub expected_time_s: Option<f64>,
+    /// Seconds from the end of what runs to the end of the allocation.
+    pub walltime_margin_s: f64,
     /// Seconds between SIGTERM and SIGKILL when a task is ended.
     pub kill_grace_s: f64,
     /// Files that a task must make.
@@ -95,6 +121,8 @@ pub struct Limits {
     pub memory_per_task_bytes: Option<i64>,
     /// Whether a task that uses more is ended.
     pub enforce_memory: bool,
+    /// A task that was lost with so many nodes is not tried again.
+    pub node_loss_retries: i32,
 }
 
 impl Limits {
@@ -124,18 +152,22 @@ impl Limits {
             (None, Some(true)) => Some(1),
             (None, _) => None,
         };
+        let kill_grace_s = config.kill_grace_s.unwrap_or(10.0);
         Ok(Self {
             retries: config.retries.unwrap_or(0),
             retry_delay_s: config.retry_delay_s.unwrap_or(0.0),
             retry_backoff,
             timeout_s: config.timeout_s.filter(|seconds| *seconds > 0.0),
-            kill_grace_s: config.kill_grace_s.unwrap_or(10.0),
+            expected_time_s: config.expected_time_s.filter(|seconds| *seconds > 0.0),
+            walltime_margin_s: config.walltime_margin_s.unwrap_or(kill_grace_s + RECORDING_TIME_S),
+            kill_grace_s,
             expected_outputs: config.expected_outputs.clone(),
             max_failures,
             stop_if_none_succeed: config.stop_if_none_succeed.unwrap_or(0),
             stopping_conditions: config.stopping_conditions.clone().unwrap_or_default(),
             memory_per_task_bytes: config.memory_per_task_bytes,
             enforce_memory,
+            node_loss_retries: config.node_loss_retries.unwrap_or(3),
         })
     }
 }
@@ -162,6 +194,10 @@ pub struct CommandLine {
     pub run_dir: Option<PathBuf>,
     /// `--workers`.
     pub workers: Option<i32>,
+    /// Where agents run, from `--backend` or the configuration: see [`Backend::choose`].
+    pub backend: Backend,
+    /// `--shard`.
+    pub shard: Option<Shard>,
 }
 
 impl Plan {
@@ -176,14 +212,15 @@ impl Plan {
         submit_dir: &Path,
     ) -> Result<Self, PlanError> {
         let submit_dir = absolute(Path::new(""), submit_dir);
-        let run_dir = command_line.run_dir.as_deref().unwrap_or(&submit_dir);
-        let run_dir = absolute(&submit_dir, run_dir);
-        let job_id = config.job_id.clone().filter(|job_id| !job_id.is_empty());
+        let (run_dir, job_id) = Self::names(config, command_line, &submit_dir);
         let limits = Limits::of(config)?;
         let memory_per_task = limits.memory_per_task_bytes;
         let mut shares =
             Shares::of(&config.task_distribution, command_line.workers, memory_per_task, machine)?;
-        let mut warnings = config.warnings();
+        let mut warnings = Vec::new();
+        if config.check_slurm == Some(true) && command_line.backend.is_local() {
+            warnings.push("`check_slurm` finds no Slurm job here: tasks run on this machine".to_owned());
+        }
         let workers = workers(&shares, machine, &mut warnings);
         if shares.distribution.gpus_per_task > 0 && config.gpu_binding.is_none() {
             warnings.push(
@@ -192,16 +229,23 @@ impl Plan {
                     .to_owned(),
             );
         }
-        if machine.limiting_quota().is_some() {
+        if machine.limiting_quota().is_some() && command_line.backend.is_local() {
             let line = "workers are not pinned: the cgroup's quota may be spent on any CPU";
+            shares.arithmetic.push(line.to_owned());
+        }
+        if let Some(place) = command_line.backend.description() {
+            shares.arithmetic.insert(0, format!("backend: {place}"));
+            let line =
+                "each node has the workers that it has room for; the figures here are of one as expected";
             shares.arithmetic.push(line.to_owned());
         }
         let name =
             |typed: &Option<String>, default: &str| typed.clone().unwrap_or_else(|| default.to_owned());
         Ok(Self {
-            job_id: job_id.unwrap_or_else(|| last_name(&run_dir)),
+            job_id,
             run_dir,
             submit_dir,
+            shard: command_line.shard,
             task_distribution: shares.distribution,
             workers,
             shell: config.shell.clone(),
@@ -218,12 +262,28 @@ impl Plan {
                 PinCores::False => false,
             },
             limits,
+            deadline: None,
             max_output: config.max_output.limits(),
             task_files: config.task_files,
             gpu_binding: config.gpu_binding.unwrap_or_default(),
+            backend: command_line.backend.clone(),
+            typed: TypedShares { distribution: config.task_distribution, workers: command_line.workers },
             arithmetic: shares.arithmetic,
             warnings,
         })
+    }
+
+    /// The run directory, absolute, and the user's name for the run: that of the configuration, else that of the
+    /// directory of the whole.
+    pub fn names(config: &Config, command_line: &CommandLine, submit_dir: &Path) -> (PathBuf, String) {
+        let whole_dir = command_line.run_dir.as_deref().unwrap_or(submit_dir);
+        let whole_dir = absolute(submit_dir, whole_dir);
+        let job_id = config.job_id.clone().filter(|job_id| !job_id.is_empty());
+        let job_id = job_id.unwrap_or_else(|| last_name(&whole_dir));
+        match command_line.shard {
+            Some(shard) => (whole_dir.join(layout::shard_directory(shard)), job_id),
+            None => (whole_dir, job_id),
+        }
     }
 }
 

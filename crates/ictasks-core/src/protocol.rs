@@ -59,6 +59,9 @@ pub struct Setup {
     pub run_dir: PathBuf,
     /// The directory that the farm was started in, absolute.
     pub submit_dir: PathBuf,
+    /// The host's clock less the coordinator's, seconds: all times are the coordinator's.
+    #[serde(default)]
+    pub clock_offset_s: f64,
     /// The workers of this host; the agent makes a slot for each.
     pub workers: Vec<Worker>,
     /// Cores a worker has: `OMP_NUM_THREADS` where it is not set.
@@ -135,6 +138,11 @@ pub enum Request {
     Continue,
     /// Nothing more will come: finish and exit.
     End,
+    /// The coordinator has heard this [`Reply::Beat`].
+    Beat {
+        /// Which.
+        number: u64,
+    },
 }
 
 /// One task, as a slot needs it.
@@ -212,6 +220,13 @@ pub enum Reply {
         /// What.
         message: String,
     },
+    /// The agent lives; see [`crate::lease`].
+    Beat {
+        /// Counts from 0.
+        number: u64,
+    },
+    /// Every slot has ended, and nothing that it started is left. The last word of an agent on another node.
+    Gone,
 }
 
 /// An agent and its host.

@@ -25,6 +25,8 @@ pub struct Task {
     pub retries: Option<i32>,
     /// Its time limit, where it says so itself, seconds.
     pub timeout_s: Option<f64>,
+    /// How long it will probably take, where it says so itself, seconds.
+    pub expected_time_s: Option<f64>,
     /// Files that it must make, where it says so itself.
     pub expected_outputs: Option<Vec<String>>,
     /// The file of a function call, where it is one: then the command is only its text.
@@ -62,6 +64,7 @@ impl Task {
             params_json: None,
             retries: None,
             timeout_s: None,
+            expected_time_s: None,
             expected_outputs: None,
             call: None,
             line: 0,

@@ -12,12 +12,14 @@ mod json;
 mod lines;
 mod reader;
 mod repeats;
+mod shard;
 mod source;
 
 use std::path::Path;
 
 pub use check::{ListSummary, validate};
 pub use reader::TaskReader;
+pub use shard::Shard;
 pub use source::TaskSource;
 
 pub(crate) use repeats::{Hashes, RUN_LENGTH};

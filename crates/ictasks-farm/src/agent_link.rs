@@ -1,19 +1,18 @@
 //! The coordinator's hold on its agent: from the start of the process until nothing is left of it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
-use ictasks_core::layout;
 use ictasks_core::protocol::{Reply, Request, Setup};
-use ictasks_core::slot_log;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
+use crate::burial::{self, Burial};
 use crate::connection::Connection;
-use crate::dispatcher::{AgentEnd, AttemptKey, Logged};
+use crate::dispatcher::AgentEnd;
 use crate::error::FarmError;
 use crate::family::{Family, Program};
 use crate::node::LocalNode;
@@ -46,20 +45,6 @@ pub enum News {
     Closed,
     /// Nothing is left of it.
     Ended(AgentEnd),
-}
-
-/// What is needed to account for the tasks of an agent that has ended.
-pub struct Burial {
-    /// The children of this process.
-    pub family: Family,
-    /// The agent's slot log; `None` if it never said where it is.
-    pub log: Option<PathBuf>,
-    /// The session whose attempts count.
-    pub session: i32,
-    /// The attempts that the agent had.
-    pub in_flight: HashSet<AttemptKey>,
-    /// Whether it was told that nothing more comes.
-    pub end_was_sent: bool,
 }
 
 impl AgentLink {
@@ -113,11 +98,11 @@ impl AgentLink {
     }
 
     /// Begins to wait for what an agent leaves behind.
-    pub fn bury(&mut self, burial: Burial) {
+    pub fn bury(&mut self, burial: Burial, family: Family) {
         *self = match std::mem::replace(self, Self::Gone) {
             Self::Open(agent) => {
                 let OpenAgent { child, program, .. } = *agent;
-                Self::Ending(Box::pin(burial.perform(child, program)))
+                Self::Ending(Box::pin(bury(burial, family, child, program)))
             }
             other => other,
         };
@@ -135,68 +120,31 @@ impl OpenAgent {
     }
 }
 
-impl Burial {
-    async fn perform(self, mut child: Child, program: Option<Program>) -> AgentEnd {
-        let exit = tokio::time::timeout(EXIT_TAKES, child.wait()).await;
-        let exit = match exit {
-            Ok(exit) => exit,
-            Err(_) => {
-                // It hangs; what it holds up comes first.
-                let _ = child.start_kill();
-                child.wait().await
-            }
-        };
-        let is_orderly = self.end_was_sent && exit.as_ref().is_ok_and(std::process::ExitStatus::success);
-        let how = exit.map_or_else(|error| error.to_string(), |status| status.to_string());
-        let end = AgentEnd { how, is_orderly, logged: HashMap::new(), trouble: None };
-        if is_orderly && self.in_flight.is_empty() {
-            return end;
+/// Waits until nothing is left of an agent of this machine, and for what its log says.
+async fn bury(burial: Burial, family: Family, mut child: Child, program: Option<Program>) -> AgentEnd {
+    let exit = tokio::time::timeout(EXIT_TAKES, child.wait()).await;
+    let exit = match exit {
+        Ok(exit) => exit,
+        Err(_) => {
+            // It hangs; what it holds up comes first.
+            let _ = child.start_kill();
+            child.wait().await
         }
-        let (sender, looked) = tokio::sync::oneshot::channel();
-        let look = move || {
-            // Without a listener the run has ended.
-            let _ = sender.send(self.look(program));
-        };
-        let started = crate::threads::start("family", look);
-        let (logged, trouble) = match (started, looked.await) {
-            (Ok(()), Ok(found)) => found,
-            (Ok(()), Err(error)) => (HashMap::new(), Some(format!("the look at its log failed: {error}"))),
-            (Err(error), _) => (HashMap::new(), Some(format!("failed to {error}"))),
-        };
-        AgentEnd { logged, trouble, ..end }
+    };
+    let is_orderly = burial.end_was_sent && exit.as_ref().is_ok_and(std::process::ExitStatus::success);
+    let how = exit.map_or_else(|error| error.to_string(), |status| status.to_string());
+    let end = AgentEnd { how, is_orderly, logged: HashMap::new(), trouble: None };
+    if is_orderly && !burial.has_tasks() {
+        return end;
     }
-
-    /// Waits until nothing is left, and reads the log.
-    fn look(&self, program: Option<Program>) -> (HashMap<AttemptKey, Logged>, Option<String>) {
-        let are_gone = self.family.wait_until_gone(program);
-        let (logged, damage) = match self.log.as_ref().filter(|_| !self.in_flight.is_empty()) {
-            Some(log) => self.read(log),
-            None => (HashMap::new(), None),
-        };
+    let look = move || {
+        let are_gone = family.wait_until_gone(program);
+        let (logged, damage) = burial.read_log();
         let remains =
             "processes of its tasks cannot be killed; see `ps`, and go on with --resume when they are gone";
         let trouble = if are_gone { damage } else { Some(remains.to_owned()) };
         (logged, trouble)
-    }
-
-    fn read(&self, log: &Path) -> (HashMap<AttemptKey, Logged>, Option<String>) {
-        let mut found: HashMap<AttemptKey, Logged> = HashMap::new();
-        let read = slot_log::read(log, &mut |logged| {
-            let key = (logged.order.task_index, logged.order.attempt);
-            if logged.seat.session != self.session || !self.in_flight.contains(&key) {
-                return;
-            }
-            let is_known = found.get(&key).is_some_and(|known| known.ended.is_some());
-            if !is_known {
-                found.insert(key, Logged { worker_id: logged.seat.worker_id, ended: logged.ended });
-            }
-        });
-        let damage = read.err().map(|error| format!("its log `{}` cannot be read: {error}", log.display()));
-        (found, damage)
-    }
-}
-
-/// Where the agent of a host keeps its slot log.
-pub fn log_of(run_dir: &Path, host: &str, host_id: i32) -> PathBuf {
-    run_dir.join(layout::JOURNAL).join(layout::agent_log(host, host_id))
+    };
+    let (logged, trouble) = burial::look(look).await;
+    AgentEnd { logged, trouble, ..end }
 }

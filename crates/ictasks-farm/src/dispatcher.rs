@@ -6,17 +6,24 @@
 //! - `queue`: tasks that wait, for the first time or for another attempt
 //! - `endings`: what follows from the end of an attempt: a retry, a limit that is reached
 //! - `stopping` and `reason`: how and why a run stops early
+//! - `team`: the agents: who is there, what each holds, who has room
 //! - `agents`: an agent's beginning and end, and what it leaves behind
+//! - `black_hole`: nodes that take tasks only to fail them
+//! - `deadline` and `walltime`: the end of the allocation, and what fits before it
 //! - `counts`: how many tasks ended how
 
 mod agents;
+mod black_hole;
 mod counts;
+mod deadline;
 mod endings;
 mod queue;
 mod reason;
 mod stopping;
+mod team;
 #[cfg(test)]
 mod tests;
+mod walltime;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -29,15 +36,19 @@ use ictasks_core::protocol::{GpuInfo, Reply, Request, Setup, TaskStarted};
 use ictasks_core::sample::Sample;
 
 use crate::setup::setup;
-use crate::window::Window;
-use agents::Agent;
 use endings::SoFar;
 use queue::{Job, Queue};
 use stopping::Stage;
+use team::{ReadAhead, Team};
+use walltime::Walltime;
 
-pub use agents::{AgentEnd, AttemptKey, Logged};
+pub use agents::{AgentEnd, Applicant, AttemptKey, Logged};
 pub use counts::Counts;
 pub use reason::StopReason;
+pub use team::AgentId;
+
+/// The agent of the coordinator's own machine, where there is no other.
+pub const LOCAL_AGENT: AgentId = 0;
 
 /// While so many tasks back off, no others are read.
 const MOST_BACKING_OFF: usize = 1 << 16;
@@ -57,18 +68,19 @@ pub struct Session {
     pub resumed: Option<String>,
 }
 
-/// A task that the agent has.
+/// A task that an agent has.
 #[derive(Debug)]
 struct InFlight {
     job: Job,
+    agent: AgentId,
     started: Option<TaskStarted>,
 }
 
 /// What a step of the dispatcher wants done.
 #[derive(Debug, Default)]
 pub struct Output {
-    /// For the agent.
-    pub requests: Vec<Request>,
+    /// For agents, in this order.
+    pub requests: Vec<(AgentId, Request)>,
     /// For the sinks.
     pub events: Vec<Event>,
     /// For the sinks.
@@ -99,7 +111,6 @@ pub struct RunEnd {
 /// Owns the state of the run.
 pub struct Dispatcher<'a> {
     plan: &'a Plan,
-    setup: Setup,
     session: Session,
     now: Timestamp,
     is_stream: bool,
@@ -108,8 +119,10 @@ pub struct Dispatcher<'a> {
     seq: i64,
     queue: Queue,
     in_flight: HashMap<i64, InFlight>,
-    agent: Agent,
-    window: Window,
+    team: Team,
+    /// All that runs, runs on the coordinator's own machine, by one agent.
+    is_local: bool,
+    walltime: Walltime,
     so_far: SoFar,
     counts: Counts,
     skipped: BTreeMap<Reason, i64>,
@@ -117,28 +130,49 @@ pub struct Dispatcher<'a> {
     list_complete: bool,
     stage: Stage,
     stop: Option<StopReason>,
-    end_was_sent: bool,
     warnings: Vec<String>,
     output: Output,
 }
 
 impl<'a> Dispatcher<'a> {
-    /// At the start of a session, with an agent that is being started.
+    /// At the start of a session, with an agent that is being started on this machine.
     pub fn new(plan: &'a Plan, session: Session, is_stream: bool) -> Self {
-        let setup = setup(plan, &session);
+        let reads_ahead = match (plan.limits.stopping_conditions.as_slice(), plan.deadline) {
+            ([], None) => ReadAhead::Window,
+            // What waits for a long task would begin too late to be done in time.
+            ([], Some(_)) => ReadAhead::Learnt,
+            _ => ReadAhead::Nothing,
+        };
+        let mut dispatcher = Self::without_agents(plan, session, is_stream, reads_ahead);
+        dispatcher.is_local = true;
+        let setup = setup(plan, &dispatcher.session);
+        dispatcher.team.add(setup, "", 0.0);
+        dispatcher
+    }
+
+    /// At the start of a session whose agents will [join](Dispatcher::join).
+    pub fn for_nodes(plan: &'a Plan, session: Session, is_stream: bool) -> Self {
+        let reads_ahead = match plan.limits.stopping_conditions.as_slice() {
+            [] => ReadAhead::Learnt,
+            _ => ReadAhead::Nothing,
+        };
+        Self::without_agents(plan, session, is_stream, reads_ahead)
+    }
+
+    fn without_agents(plan: &'a Plan, session: Session, is_stream: bool, reads_ahead: ReadAhead) -> Self {
         Self {
             plan,
-            agent: Agent::new(&setup),
-            setup,
             seq: session.first_seq,
             now: session.began_at,
+            walltime: Walltime::of(&plan.limits, plan.deadline, session.began_at),
             session,
             is_stream,
             // Nobody knows when a stream ends.
             reads_rest: !is_stream,
             queue: Queue::default(),
             in_flight: HashMap::new(),
-            window: Window::new(plan.workers.len()),
+            team: Team::new(reads_ahead),
+            is_local: false,
             so_far: SoFar::default(),
             counts: Counts::default(),
             skipped: BTreeMap::new(),
@@ -146,15 +180,19 @@ impl<'a> Dispatcher<'a> {
             list_complete: false,
             stage: Stage::Working,
             stop: None,
-            end_was_sent: false,
             warnings: Vec::new(),
             output: Output::default(),
         }
     }
 
     /// What an agent has to know.
-    pub const fn setup(&self) -> &Setup {
-        &self.setup
+    pub fn setup(&self, agent: AgentId) -> Option<&Setup> {
+        self.team.setup(agent)
+    }
+
+    /// Which start of which run it is.
+    pub const fn session(&self) -> &Session {
+        &self.session
     }
 
     /// What is to be done since the last call.
@@ -165,14 +203,17 @@ impl<'a> Dispatcher<'a> {
     /// It is now `now`: retries that have become due are handed out.
     pub fn set_time(&mut self, now: Timestamp) {
         self.now = now;
+        self.mind_the_end();
         if self.queue.next_due().is_some_and(|due| due <= now) {
             self.dispatch();
         }
     }
 
-    /// When [`Dispatcher::set_time`] should be called at the latest, if there is room for a retry.
+    /// When [`Dispatcher::set_time`] should be called at the latest: for a retry, if there is room, or for the end.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.queue.next_due().filter(|_| self.agent.is_there && self.in_flight.len() < self.most_in_flight())
+        let has_room = self.team.next_with_room().is_some() && self.in_flight.len() < self.most_in_flight();
+        let retry = self.queue.next_due().filter(|_| has_room);
+        retry.into_iter().chain(self.end_to_mind()).min()
     }
 
     /// The session begins.
@@ -195,8 +236,11 @@ impl<'a> Dispatcher<'a> {
         if self.is_stopping() {
             return self.reads_rest;
         }
-        self.queue.ready_count() + self.in_flight.len() < self.most_in_flight() * 2
+        // Before the first agent is there, and after the last, something is read for the next.
+        let most = self.most_in_flight().max(self.plan.workers.len()).max(1);
+        self.queue.ready_count() + self.in_flight.len() < most * 2
             && self.queue.backing_off_count() < MOST_BACKING_OFF
+            && !self.walltime.is_full()
     }
 
     /// The source brought tasks.
@@ -223,30 +267,33 @@ impl<'a> Dispatcher<'a> {
     /// The source is at its end.
     pub fn source_ended(&mut self) {
         self.list_complete = true;
+        self.dispatch();
         self.end_when_done();
     }
 
-    /// The agent said something.
-    pub fn reply(&mut self, reply: Reply) {
+    /// An agent said something.
+    pub fn reply(&mut self, agent: AgentId, reply: Reply) {
         match reply {
-            Reply::Hello(node) => self.hello(node),
-            Reply::Started(started) => self.started(started),
-            Reply::Finished(ended) => self.finished(*ended),
+            Reply::Hello(node) => self.hello(agent, node),
+            Reply::Started(started) => self.started(agent, started),
+            Reply::Finished(ended) => self.finished(agent, *ended),
             Reply::NotStarted { task_index, message } => {
-                self.stop(StopReason::Trouble(message));
-                self.recalled(task_index);
+                self.agent_in_trouble(agent, message);
+                self.recalled(agent, task_index);
             }
             Reply::Recalled { task_indices } => {
                 for task_index in task_indices {
-                    self.recalled(task_index);
+                    self.recalled(agent, task_index);
                 }
             }
             Reply::Samples(samples) => self.output.samples.extend(samples),
             // The loop that asked for it waits for it.
             Reply::Suspended => {}
+            // Those who look after the connection do.
+            Reply::Beat { .. } | Reply::Gone => {}
             Reply::Warning { message } => self.warn(message),
-            Reply::Gpus(gpus) => self.output.gpus.push((self.host(), gpus)),
-            Reply::Trouble { message } => self.stop(StopReason::Trouble(message)),
+            Reply::Gpus(gpus) => self.output.gpus.push((self.host(agent), gpus)),
+            Reply::Trouble { message } => self.agent_in_trouble(agent, message),
         }
         self.dispatch();
         self.end_when_done();
@@ -279,45 +326,70 @@ impl<'a> Dispatcher<'a> {
     }
 
     fn has_no_work(&self) -> bool {
-        self.queue.is_empty() && self.in_flight.is_empty()
+        self.queue.is_empty() && self.in_flight.is_empty() && self.walltime.is_empty()
     }
 
-    /// Hands tasks to the agent, as many as its window holds.
+    /// Hands tasks to agents, as many as their windows hold.
     fn dispatch(&mut self) {
-        if self.is_stopping() || !self.agent.is_there {
+        if self.is_stopping() {
             return;
         }
         let most = self.most_in_flight();
         while self.in_flight.len() < most
-            && let Some(job) = self.queue.next(self.now)
+            && let Some(agent) = self.team.next_with_room()
+            && let Some(job) = self.next_job().or_else(|| self.job_in_spite())
         {
-            self.output.requests.push(Request::Run(job.order.clone()));
-            self.in_flight.insert(job.order.task_index, InFlight { job, started: None });
+            self.output.requests.push((agent, Request::Run(job.order.clone())));
+            self.team.hold(agent);
+            self.in_flight.insert(job.order.task_index, InFlight { job, agent, started: None });
+            self.walltime.started();
+        }
+        if self.list_complete && !self.is_local && self.queue.is_empty() {
+            self.level_out();
+        }
+        self.stop_if_nothing_fits();
+    }
+
+    /// Nothing is left to hand out: what waits at one node while another may become idle comes back.
+    fn level_out(&mut self) {
+        for agent in self.team.stop_reading_ahead() {
+            self.request(agent, Request::Recall);
         }
     }
 
-    fn started(&mut self, started: TaskStarted) {
-        let Some(in_flight) = self.in_flight.get_mut(&started.task_index) else { return };
+    fn started(&mut self, agent: AgentId, started: TaskStarted) {
+        let held = self.in_flight.get_mut(&started.task_index);
+        let Some(in_flight) = held.filter(|in_flight| in_flight.is(agent, started.attempt)) else { return };
         let task_id = in_flight.job.order.task_id.clone();
         in_flight.started = Some(started.clone());
-        self.started_event(task_id, &started);
+        self.started_event(agent, task_id, &started);
     }
 
-    fn started_event(&mut self, task_id: String, started: &TaskStarted) {
+    fn started_event(&mut self, agent: AgentId, task_id: String, started: &TaskStarted) {
         let body = EventBody::TaskStarted {
             task_id,
             task_index: started.task_index,
             attempt: started.attempt,
-            host: self.host(),
+            host: self.host(agent),
             worker_id: started.worker_id,
             pid: started.pid,
         };
         self.event(started.started_at, body);
     }
 
-    fn recalled(&mut self, task_index: i64) {
+    /// A task that an agent has not started comes back.
+    fn recalled(&mut self, agent: AgentId, task_index: i64) {
+        let is_its = |in_flight: &InFlight| in_flight.agent == agent;
+        if !self.in_flight.get(&task_index).is_some_and(is_its) {
+            return;
+        }
         let Some(in_flight) = self.in_flight.remove(&task_index) else { return };
-        self.leave(in_flight.job);
+        self.team.release(agent);
+        if self.is_stopping() {
+            self.leave(in_flight.job);
+        } else {
+            self.queue.push_given_back(in_flight.job);
+        }
     }
 
     /// Tells the user, each thing once.
@@ -333,16 +405,25 @@ impl<'a> Dispatcher<'a> {
         self.seq += 1;
     }
 
-    fn request(&mut self, request: Request) {
-        if self.agent.is_there {
-            self.output.requests.push(request);
+    fn request(&mut self, agent: AgentId, request: Request) {
+        if self.team.get(agent).is_some_and(|agent| agent.is_there) {
+            self.output.requests.push((agent, request));
         }
     }
 
     fn end_when_done(&mut self) {
-        if self.list_complete && self.has_no_work() && !self.end_was_sent {
-            self.request(Request::End);
-            self.end_was_sent = true;
+        if self.list_complete && self.has_no_work() {
+            for agent in self.team.working().collect::<Vec<_>>() {
+                self.request(agent, Request::End);
+                self.team.dismiss(agent);
+            }
         }
+    }
+}
+
+impl InFlight {
+    /// Whether it is this attempt, and this agent has it.
+    fn is(&self, agent: AgentId, attempt: i32) -> bool {
+        self.agent == agent && self.job.order.attempt == attempt
     }
 }

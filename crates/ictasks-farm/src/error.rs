@@ -20,6 +20,12 @@ pub enum FarmError {
         /// Why.
         source: io::Error,
     },
+    /// `mpiexec` does not say where it starts programs.
+    #[error("find the nodes of MPI: {message}; give `hosts: [c1, c2]`")]
+    NoHosts {
+        /// What it says.
+        message: String,
+    },
     /// The kernel refused what the coordinator needs.
     #[error("{action}")]
     System {

@@ -13,15 +13,17 @@ use ictasks_core::protocol::{Reply, Request};
 use ictasks_core::task_list::TaskSource;
 use tokio::sync::mpsc;
 
-use crate::agent_link::{AgentLink, Burial, News, log_of};
-use crate::dispatcher::{Dispatcher, RunEnd, Session, StopReason};
+use crate::agents::{Agents, News};
+use crate::dispatcher::{AgentId, Dispatcher, RunEnd, Session, StopReason};
 use crate::error::FarmError;
-use crate::family::Family;
 use crate::seen_ids::SeenIds;
 use crate::signals::{Asked, Signals};
 use crate::source::{self, Batch, Reading};
 use crate::stop_file;
 use crate::suspension::Suspension;
+
+/// Who asked for a drain, if it was a signal.
+pub const SIGUSR1: &str = "SIGUSR1";
 
 /// A run that is about to begin.
 pub struct Farm<'a> {
@@ -36,7 +38,7 @@ pub struct Farm<'a> {
 }
 
 impl Farm<'_> {
-    /// Runs the tasks of `source` with the agent program `agent` on this machine.
+    /// Runs the tasks of `source` with the agent program `agent` where the plan says.
     ///
     /// # Errors
     /// What keeps the run from beginning. Whatever goes wrong later is in [`RunEnd::stop`].
@@ -46,14 +48,13 @@ impl Farm<'_> {
         agent: &Path,
         signals: &mut Signals,
     ) -> Result<RunEnd, FarmError> {
-        let family = Family::adopt_orphans()
-            .map_err(|source| FarmError::System { action: "become the parent of orphans", source })?;
-        let dispatcher = Dispatcher::new(self.plan, self.session.clone(), source.is_stream());
-        let link = AgentLink::start(agent, dispatcher.setup())?;
+        let new = if self.plan.backend.is_local() { Dispatcher::new } else { Dispatcher::for_nodes };
+        let dispatcher = new(self.plan, self.session.clone(), source.is_stream());
+        let agents = Agents::start(self.plan, &dispatcher, agent)?;
         let seen = source.is_stream().then(|| self.seen_ids());
         let mut course = Course {
             dispatcher,
-            link,
+            agents,
             tasks: source::read_ahead(Reading { source, matcher: self.matcher, seen })?,
             stop_file: stop_file::watch(&self.plan.run_dir)?,
             signals,
@@ -61,10 +62,9 @@ impl Farm<'_> {
             sinks: self.sinks,
             plan: self.plan,
             session: self.session.number,
-            agent,
-            family,
         };
         course.follow().await;
+        course.agents.finish().await;
         Ok(course.dispatcher.into_end())
     }
 
@@ -80,7 +80,7 @@ impl Farm<'_> {
 /// A run on its way.
 struct Course<'a, 's> {
     dispatcher: Dispatcher<'a>,
-    link: AgentLink,
+    agents: Agents<'a>,
     tasks: mpsc::Receiver<Batch>,
     stop_file: mpsc::Receiver<StopReason>,
     signals: &'a mut Signals,
@@ -88,8 +88,6 @@ struct Course<'a, 's> {
     sinks: Vec<&'s mut dyn EventSink>,
     plan: &'a Plan,
     session: i32,
-    agent: &'a Path,
-    family: Family,
 }
 
 /// What the loop wakes for.
@@ -108,9 +106,8 @@ impl Course<'_, '_> {
         self.dispatcher.begin();
         loop {
             self.deliver();
-            if self.link.is_gone() {
-                if self.dispatcher.wants_agent() {
-                    self.start_agent();
+            if self.agents.are_gone() {
+                if self.dispatcher.wants_agent() && self.find_agent() {
                     continue;
                 }
                 if self.dispatcher.is_done() {
@@ -130,7 +127,7 @@ impl Course<'_, '_> {
         let due = self.dispatcher.next_due();
         tokio::select! {
             batch = self.tasks.recv(), if wants_tasks => Happening::Tasks(batch),
-            news = self.link.next() => Happening::Agent(news),
+            news = self.agents.next() => Happening::Agent(news),
             asked = self.signals.next() => Happening::Asked(asked),
             Some(reason) = self.stop_file.recv() => Happening::StopFile(reason),
             () = until(due), if due.is_some() => Happening::RetryIsDue,
@@ -146,15 +143,9 @@ impl Course<'_, '_> {
             }
             Happening::Tasks(Some(Err(error))) => self.dispatcher.stop(StopReason::Input(error)),
             Happening::Tasks(None) => self.dispatcher.source_ended(),
-            Happening::Agent(News::Replies(replies)) => {
-                for reply in replies {
-                    self.reply(reply);
-                }
-            }
-            Happening::Agent(News::Closed) => self.bury_agent(),
-            Happening::Agent(News::Ended(end)) => self.dispatcher.agent_ended(end),
+            Happening::Agent(news) => self.take_news(news),
             Happening::Asked(Asked::End(number)) => self.dispatcher.stop(StopReason::Signal(number)),
-            Happening::Asked(Asked::Drain) => self.dispatcher.stop(StopReason::Drain("SIGUSR1".to_owned())),
+            Happening::Asked(Asked::Drain) => self.dispatcher.stop(StopReason::Drain(SIGUSR1.to_owned())),
             Happening::Asked(Asked::Suspend) => self.suspend(),
             Happening::Asked(Asked::Continue) => self.proceed(),
             Happening::StopFile(reason) => self.dispatcher.stop(reason),
@@ -164,59 +155,57 @@ impl Course<'_, '_> {
         }
     }
 
-    fn reply(&mut self, reply: Result<Reply, String>) {
+    fn take_news(&mut self, news: News) {
+        match news {
+            News::Replies(agent, replies) => {
+                for reply in replies {
+                    self.reply(agent, reply);
+                }
+            }
+            News::Closed(agent) => self.agents.bury(agent, self.plan, self.session, &mut self.dispatcher),
+            News::Ended(agent, end) => self.dispatcher.agent_ended(agent, end),
+            News::Applies(application) => self.agents.admit(*application, self.plan, &mut self.dispatcher),
+            News::Warning(message) => self.dispatcher.warn(message),
+            // The loop looks whether anybody is left.
+            News::FewerToCome => {}
+        }
+    }
+
+    fn reply(&mut self, agent: AgentId, reply: Result<Reply, String>) {
         match reply {
-            Ok(Reply::Suspended) if self.suspension.is_asked() => {
+            Ok(Reply::Suspended) if self.suspension.is_asked() && self.agents.may_wait() => {
                 self.suspension = Suspension::stop_itself();
             }
-            Ok(reply) => self.dispatcher.reply(reply),
+            Ok(reply) => self.dispatcher.reply(agent, reply),
             Err(message) => self.dispatcher.stop(StopReason::Trouble(message)),
         }
+    }
+
+    /// There is no agent, and there is work: another one is started, or waited for. False to wait.
+    fn find_agent(&mut self) -> bool {
+        if let Some(why) = self.agents.nobody_comes() {
+            self.dispatcher.stop(StopReason::Trouble(why));
+            return true;
+        }
+        self.agents.start_again(&mut self.dispatcher)
     }
 
     fn suspend(&mut self) {
         if !matches!(self.suspension, Suspension::None) {
             return;
         }
-        self.suspension = if self.link.is_open() {
-            self.link.queue(&Request::Suspend);
-            Suspension::begin()
-        } else {
-            Suspension::stop_itself()
+        let somebody_is_there = self.agents.send_all(&Request::Suspend);
+        self.suspension = match self.agents.may_wait() {
+            true if somebody_is_there => Suspension::begin(),
+            true => Suspension::stop_itself(),
+            false => Suspension::Stopped,
         };
     }
 
     fn proceed(&mut self) {
         if !matches!(self.suspension, Suspension::None) {
-            self.link.queue(&Request::Continue);
+            self.agents.send_all(&Request::Continue);
             self.suspension = Suspension::None;
-        }
-    }
-
-    fn bury_agent(&mut self) {
-        let host = self.dispatcher.agent_host();
-        self.link.bury(Burial {
-            family: self.family.clone(),
-            log: host.map(|(host, host_id)| log_of(&self.plan.run_dir, host, host_id)),
-            session: self.session,
-            in_flight: self.dispatcher.attempts_in_flight(),
-            end_was_sent: self.dispatcher.end_was_sent(),
-        });
-    }
-
-    fn start_agent(&mut self) {
-        match AgentLink::start(self.agent, self.dispatcher.setup()) {
-            Ok(link) => {
-                self.link = link;
-                self.dispatcher.agent_started();
-            }
-            Err(error) => {
-                let message = match std::error::Error::source(&error) {
-                    Some(source) => format!("failed to {error}: {source}"),
-                    None => format!("failed to {error}"),
-                };
-                self.dispatcher.stop(StopReason::Trouble(message));
-            }
         }
     }
 
@@ -224,9 +213,7 @@ impl Course<'_, '_> {
     fn deliver(&mut self) {
         loop {
             let output = self.dispatcher.take_output();
-            for request in &output.requests {
-                self.link.queue(request);
-            }
+            self.agents.send(&output.requests);
             for warning in &output.warnings {
                 self.sinks.iter_mut().for_each(|sink| sink.warning(warning));
             }

@@ -13,6 +13,7 @@ pub fn setup(plan: &Plan, session: &Session) -> Setup {
         session: session.number,
         job_id: plan.job_id.clone(),
         host_id: 0,
+        clock_offset_s: 0.0,
         run_dir: plan.run_dir.clone(),
         submit_dir: plan.submit_dir.clone(),
         workers: plan.workers.clone(),

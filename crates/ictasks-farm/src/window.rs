@@ -51,6 +51,11 @@ impl Window {
         self.size = self.size_for(self.sorted_s[self.sorted_s.len() / 2]);
     }
 
+    /// Whether the duration of any task is known.
+    pub const fn has_learnt(&self) -> bool {
+        !self.durations_s.is_empty()
+    }
+
     /// Tasks that the agent should hold, running ones included.
     pub const fn size(&self) -> usize {
         self.size

@@ -93,7 +93,7 @@ pub(crate) fn cells(event: &Event, take: &mut dyn FnMut(Cell<'_>)) {
             row[at.reason] = reason.cell();
         }
         EventBody::NodeJoined(node) => fill_node(&mut row, at, event, node),
-        EventBody::NodeLost { host, message } => {
+        EventBody::NodeLost { host, message } | EventBody::NodeSetAside { host, message } => {
             row[at.host] = host.cell();
             row[at.message] = message.cell();
         }

@@ -1,5 +1,7 @@
 //! From the record to [`Findings`].
 
+use std::collections::BTreeMap;
+
 use crate::advice;
 use crate::definitions::bounds;
 use crate::definitions::distribution::{self, distribution};
@@ -14,7 +16,7 @@ use crate::findings::{
 };
 use crate::lines::Lines;
 use crate::load::attempts::NO_TIME;
-use crate::load::{GroupBy, Loaded, Session};
+use crate::load::{self, GroupBy, Loaded, Session};
 use crate::moment::Moment;
 use crate::source::Source;
 use ictasks_core::attempt::Outcome;
@@ -97,7 +99,7 @@ struct Spread {
 
 impl Spread {
     fn of(loaded: &Loaded, steps: usize) -> Self {
-        let span_s = work::makespan_s(&loaded.sessions);
+        let span_s = load::makespan_s(&loaded.sessions);
         Self {
             concurrency: over_time::concurrency(&loaded.attempts, &loaded.sessions, span_s, steps),
             durations: durations(loaded),
@@ -291,9 +293,21 @@ impl Analysis<'_> {
         largest(attempts.that_ran().filter(has_tail), 5, on_axis)
     }
 
+    /// The tails of all sessions; of shards, which end side by side, the longest.
+    fn tail_s(&self) -> f64 {
+        let mut of_wholes: BTreeMap<usize, f64> = BTreeMap::new();
+        for (session, idle) in self.loaded.sessions.iter().zip(&self.idle) {
+            let tail_s = of_wholes.entry(session.whole).or_default();
+            let own_s = idle.tail_s.unwrap_or(0.0);
+            let is_shard = self.loaded.runs[session.run].shard.is_some();
+            *tail_s = if is_shard { tail_s.max(own_s) } else { *tail_s + own_s };
+        }
+        of_wholes.values().sum()
+    }
+
     fn time(&self, tail_tasks: Vec<TaskLine>, wait_median_s: Option<f64>) -> TimeFindings {
         let (attempts, sessions) = (&self.loaded.attempts, &self.loaded.sessions);
-        let makespan_s = work::makespan_s(sessions);
+        let makespan_s = load::makespan_s(sessions);
         let has_run = self.work.longest_s > 0.0;
         #[allow(clippy::cast_precision_loss)]
         let cores = self.core_count() as f64;
@@ -319,7 +333,7 @@ impl Analysis<'_> {
                 self.work.longest_s,
             )),
             longest_first_s,
-            tail_s: has_tail.then(|| self.idle.iter().filter_map(|idle| idle.tail_s).sum()),
+            tail_s: has_tail.then(|| self.tail_s()),
             tail_idle_core_s: has_tail.then_some(tail_idle),
             tail_tasks,
             dispatch_gap_median_s: distribution::median(&mut gaps),
@@ -331,13 +345,13 @@ impl Analysis<'_> {
 
     /// Cores at the same time, at most.
     fn core_count(&self) -> i64 {
-        self.loaded.sessions.iter().map(Session::core_count).max().unwrap_or(0)
+        load::at_most(&self.loaded.sessions, Session::core_count)
     }
 
     /// Workers at the same time, at most.
     pub(crate) fn worker_count(&self) -> usize {
-        let count = self.loaded.sessions.iter().map(Session::worker_count).max().unwrap_or(1);
-        usize::try_from(count).unwrap_or(1)
+        let count = load::at_most(&self.loaded.sessions, Session::worker_count);
+        usize::try_from(count).unwrap_or(1).max(1)
     }
 
     fn cores(&self, time: &TimeFindings) -> CoreFindings {

@@ -107,8 +107,22 @@ pub struct RunFacts {
     pub labels: Vec<(String, String)>,
     /// Whether the record has a row for each task of the list.
     pub list_complete: bool,
+    /// Of a shard which part of the list it ran, `3/10`.
+    pub shard: Option<String>,
     /// Its starts.
     pub sessions: Vec<SessionFacts>,
+}
+
+impl Findings {
+    /// Whether they are of shards of one run, and nothing else.
+    pub fn are_shards(&self) -> bool {
+        let whole_dir = |run: &RunFacts| {
+            run.shard.as_ref()?;
+            std::path::Path::new(&run.absolute_run_dir).parent().map(ToOwned::to_owned)
+        };
+        let first = self.runs.first().and_then(whole_dir);
+        first.is_some() && self.runs.iter().all(|run| whole_dir(run) == first)
+    }
 }
 
 /// Whether a run is at work.
@@ -474,6 +488,8 @@ pub struct HostFindings {
     pub failed_count: i64,
     /// Their core seconds.
     pub core_s: f64,
+    /// Their core seconds by those that the host gave.
+    pub occupancy_fraction: Option<f64>,
     /// Median duration there by the median of the same groups elsewhere; null with fewer than 5 attempts.
     pub slowness: Option<f64>,
     /// CPU time by core seconds.

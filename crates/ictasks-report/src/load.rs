@@ -11,6 +11,7 @@ use crate::findings::RunFacts;
 use crate::source::{Source, Table};
 
 pub(crate) mod attempts;
+mod axis;
 pub(crate) mod batches;
 mod filter;
 pub(crate) mod grouping;
@@ -20,9 +21,10 @@ mod sessions;
 mod tasks;
 
 pub(crate) use attempts::Attempts;
+pub(crate) use axis::{at_most, makespan_s};
 pub(crate) use filter::{Selection, filter_not_understood, filtered};
 pub use grouping::GroupBy;
-pub(crate) use sessions::{Session, seconds};
+pub(crate) use sessions::{Node, Session, seconds};
 pub(crate) use tasks::TaskCounts;
 
 /// Everything that findings are computed from.
@@ -67,6 +69,7 @@ impl Loaded {
             runs.push(facts);
             sessions.extend(of_run);
         }
+        axis::join_shards(&mut sessions, &runs);
         let (attempts, first_rows) = Attempts::read(sources, &mut sessions, group_by)?;
         sessions::arrange(&mut sessions, &mut runs, &attempts);
         let selection = filter.map(|expression| Selection::read(sources, expression)).transpose()?;

@@ -307,13 +307,15 @@ impl Page {
                     count(host.attempt_count),
                     count(host.failed_count),
                     count(host.lost_count),
+                    share(host.occupancy_fraction),
                     host.slowness.map_or_else(String::new, |factor| format!("{factor:.2}")),
                     share(host.cpu_efficiency_fraction),
                     share(host.memory_peak_fraction),
                 ]
             })
             .collect();
-        let header = ["host", "cores", "runs", "failed", "lost", "time against others", "CPU", "memory"];
+        let header =
+            ["host", "cores", "runs", "failed", "lost", "occupied", "time against others", "CPU", "memory"];
         self.table(&header, 1, &rows);
     }
 

@@ -118,11 +118,14 @@ impl Page {
             Mood::Bad => BAD,
         };
         self.styled(style, &findings.verdict.sentence);
-        for run in findings.runs.iter().take(self.options.top) {
-            self.run(run);
-        }
-        if findings.runs.len() > self.options.top {
-            self.line(&format!("and {} more runs", findings.runs.len() - self.options.top));
+        match findings.runs.as_slice() {
+            [first, others @ ..] if findings.are_shards() => self.shards(first, others.len() + 1),
+            runs => {
+                runs.iter().take(self.options.top).for_each(|run| self.run(run));
+                if runs.len() > self.options.top {
+                    self.line(&format!("and {} more runs", runs.len() - self.options.top));
+                }
+            }
         }
         if let Some(filter) = &findings.filter {
             self.line(&format!(
@@ -132,6 +135,20 @@ impl Page {
                 counted(filter.of_task_count, "task")
             ));
         }
+    }
+
+    /// The shards of one run.
+    fn shards(&mut self, first: &RunFacts, count: usize) {
+        let began =
+            first.sessions.first().map(|session| format!(", began {}", session.began_at.for_people()));
+        let of = first.shard.as_ref().and_then(|shard| shard.split('/').nth(1)).unwrap_or("?");
+        self.line(&format!(
+            "{}: {count} of {of} shards, ictasks {}{}",
+            one_line(&first.job_id),
+            one_line(&first.version),
+            began.unwrap_or_default()
+        ));
+        self.line(&format!("in {}", one_line(above(&first.absolute_run_dir))));
     }
 
     fn run(&mut self, run: &RunFacts) {
@@ -202,6 +219,10 @@ impl Page {
         };
         let held = format!("of {}: cores held by tasks", core_time(cores.available_core_s));
         meter(self, "occupied", cores.occupancy_fraction, &held);
+        if findings.host_count > 1 {
+            let words = "workers: mean by longest time at work";
+            meter(self, "balance", cores.load_balance_fraction, words);
+        }
         meter(self, "CPU", cores.cpu_efficiency_fraction, "of that: computing, not waiting");
         meter(self, "useful", cores.goodput_fraction, "of that: in tasks that succeeded");
         let memory = &findings.memory;
@@ -252,6 +273,7 @@ impl Page {
         }
         self.text.push('\n');
         let directory = findings.runs.first().map_or(".", |run| run.run_dir.as_str());
+        let directory = if findings.are_shards() { above(directory) } else { directory };
         let directory = shlex::try_quote(directory).unwrap_or_default();
         let directory = one_line(&directory);
         self.whole_line(&format!("more: ictasks report {directory} --format html, --failures, --task ID"));
@@ -267,6 +289,12 @@ impl Page {
             _ => {}
         }
     }
+}
+
+/// The directory of the whole of which this is a shard's.
+fn above(shard_dir: &str) -> &str {
+    let above = shard_dir.trim_end_matches('/').rsplit_once('/').map_or("", |(above, _)| above);
+    if above.is_empty() { "." } else { above }
 }
 
 /// Every character beyond ASCII by one of ASCII.

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ictasks_core::layout;
+use ictasks_core::lease::{ENDING_TAKES, LEASE};
 use ictasks_core::machine::host_name;
 use ictasks_core::plan::Plan;
-use ictasks_record::{Existing, RecordError, Recovered, RunLock};
+use ictasks_record::{Existing, RecordError, Recovered, RunFile, RunLock};
 
 use crate::cli::TaskfarmArguments;
 use crate::console::Console;
@@ -14,6 +16,8 @@ use crate::{command_line, resume, summary};
 
 /// How long agents of a coordinator that died may take to end their tasks.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a coordinator touches run.json.
+const TOUCHED_EVERY: Duration = Duration::from_secs(10);
 
 /// The right to write into the run directory, and what lies there.
 pub struct Claim {
@@ -48,6 +52,9 @@ pub fn take(arguments: &TaskfarmArguments, plan: &Plan, console: &mut Console) -
     let existing = Existing::find(run_dir).map_err(|error| unusable(&error))?;
     let Some(existing) = existing else { return Ok(Claim::fresh(lock)) };
     wait_for_agents(run_dir, console)?;
+    if let Existing::Record { run: Some(run), .. } = &existing {
+        wait_for_leases(run, run_dir, console);
+    }
     if arguments.overwrite {
         let deleted = existing.delete(&lock).map_err(|error| unusable(&error))?;
         console.note(&format!(
@@ -83,6 +90,25 @@ fn unusable(error: &RecordError) -> Failure {
 fn wait_for_agents(run_dir: &Path, console: &mut Console) -> Result<(), Failure> {
     ictasks_record::wait_for_agents(run_dir, PATIENCE, &mut |line| console.note(line))
         .map_err(|error| unusable(&error))
+}
+
+/// Agents of other nodes hold no lock that every file system shows. A coordinator that was killed has last
+/// written run.json when it lived, and some time after that none of its tasks runs any more.
+fn wait_for_leases(run: &RunFile, run_dir: &Path, console: &mut Console) {
+    let Some(session) = run.sessions.last().filter(|session| session.ended_at.is_none()) else { return };
+    if session.plan.get("backend").is_none_or(|backend| backend == "local") {
+        return;
+    }
+    let touched = std::fs::metadata(run_dir.join(layout::RUN_FILE)).and_then(|data| data.modified());
+    let age = touched.ok().and_then(|touched| touched.elapsed().ok()).unwrap_or_default();
+    let left = (TOUCHED_EVERY + LEASE + ENDING_TAKES).saturating_sub(age);
+    if !left.is_zero() {
+        console.note(&format!(
+            "waiting for {} s, until the tasks of the earlier start have ended on all nodes",
+            left.as_secs() + 1
+        ));
+        std::thread::sleep(left);
+    }
 }
 
 fn refused(existing: &Existing, plan: &Plan) -> Failure {

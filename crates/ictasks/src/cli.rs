@@ -2,10 +2,13 @@
 
 pub mod export;
 pub mod report;
+pub mod submit;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ictasks_core::config::BackendChoice;
+use ictasks_core::task_list::Shard;
 
 pub mod compare;
 
@@ -49,6 +52,9 @@ pub enum Command {
     /// Run the tasks of a list or a configuration, each in a directory of its own
     #[command(after_help = [TASKFARM_EXAMPLES, EXIT_CODES].join("\n\n"))]
     Taskfarm(TaskfarmArguments),
+    /// Have Slurm run it: write a batch script and submit it: `ictasks submit --config my.yaml --nodes 2 --time 2h`
+    #[command(after_help = submit::EXAMPLES)]
+    Submit(submit::SubmitArguments),
     /// Show the state of a run, alive or not, from its files: `ictasks watch runs/first`
     Watch(WatchArguments),
     /// Ask a run to stop, from any host that sees its directory: `ictasks stop runs/first --drain`
@@ -107,6 +113,10 @@ pub struct TaskfarmArguments {
     /// Tasks at a time; by default one for each processor or as `task_distribution` says: `--workers 4`
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
     pub workers: Option<i32>,
+    /// Where tasks run; auto is all nodes of a Slurm allocation of more than this one, else this
+    /// machine: `--backend slurm`
+    #[arg(long, value_enum, value_name = "WHERE")]
+    pub backend: Option<Backend>,
     /// Show what would be run, where and how, and run nothing: `--dry-run`
     #[arg(long)]
     pub dry_run: bool,
@@ -132,6 +142,13 @@ pub struct TaskfarmArguments {
     /// succeeded; `-` is standard input: `--resume --only ids.txt`
     #[arg(long, requires = "resume", conflicts_with = "skip_failed", value_name = "FILE")]
     pub only: Option<PathBuf>,
+    /// Run only this part of the list, in a run directory of its own below that of the whole; `ictasks report` reads
+    /// them as one. `3/10` is every tenth task, beginning with the third: `--shard 3/10`
+    #[arg(long, value_name = "I/K")]
+    pub shard: Option<Shard>,
+    /// Inside a Slurm job: requeue it where its time did not suffice, as `slurm: {requeue: true}`: `--requeue`
+    #[arg(long)]
+    pub requeue: bool,
     /// What to show while tasks run; auto is a bar on a terminal and else a line now and then:
     /// `--progress plain`
     #[arg(long, value_enum, default_value_t = Progress::Auto, value_name = "HOW")]
@@ -172,6 +189,33 @@ pub struct StopArguments {
     /// Let the tasks that run finish, and start no others: `--drain`
     #[arg(long)]
     pub drain: bool,
+}
+
+/// `--backend`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Backend {
+    /// Slurm's nodes, or this machine
+    Auto,
+    /// This machine
+    Local,
+    /// The nodes of a Slurm job
+    Slurm,
+    /// The nodes that mpiexec knows, or `hosts` of the configuration
+    Mpi,
+    /// The `hosts` of the configuration
+    Ssh,
+}
+
+impl From<Backend> for BackendChoice {
+    fn from(backend: Backend) -> Self {
+        match backend {
+            Backend::Auto => Self::Auto,
+            Backend::Local => Self::Local,
+            Backend::Slurm => Self::Slurm,
+            Backend::Mpi => Self::Mpi,
+            Backend::Ssh => Self::Ssh,
+        }
+    }
 }
 
 /// `--tasklist-format`.

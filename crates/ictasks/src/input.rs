@@ -8,7 +8,7 @@ use ictasks_core::config::Config;
 use ictasks_core::error::InputError;
 use ictasks_core::sweep::{Expansion, SweepFiles};
 use ictasks_core::task::Task;
-use ictasks_core::task_list::{ListSummary, TaskListFormat, TaskSource, validate};
+use ictasks_core::task_list::{ListSummary, Shard, TaskListFormat, TaskSource, validate};
 
 use crate::cli::{ListFormat, TaskfarmArguments};
 use crate::exit::{Failure, chain};
@@ -28,6 +28,8 @@ pub struct Input {
     pub sweep: Option<Expansion>,
     /// What the user should know of the tasks.
     pub warnings: Vec<String>,
+    /// The part of the tasks that is to be run, if not all of them.
+    shard: Option<Shard>,
     /// The task list and how it is written, where it is a file.
     list: Option<(PathBuf, TaskListFormat)>,
 }
@@ -46,10 +48,20 @@ impl Input {
             Some(list) => Self::of_list(config, list, arguments.tasklist_format, submit_dir)?,
             None => Self::of_config(config, arguments, submit_dir)?,
         };
-        match sweep {
-            Some(sweep) => input.swept(sweep, submit_dir),
-            None => Ok(input),
-        }
+        let input = match sweep {
+            Some(sweep) => input.swept(sweep, submit_dir)?,
+            None => input,
+        };
+        Ok(match arguments.shard {
+            Some(shard) => input.of_shard(shard),
+            None => input,
+        })
+    }
+
+    /// With the tasks of a shard alone.
+    fn of_shard(mut self, shard: Shard) -> Self {
+        self.first.retain(|task| shard.has(task.index));
+        Self { source: self.source.of_shard(shard), shard: Some(shard), ..self }
     }
 
     /// With the tasks that a sweep makes of those as typed.
@@ -96,6 +108,7 @@ impl Input {
             list_wins: false,
             sweep: None,
             warnings: Vec::new(),
+            shard: None,
             list: None,
         }
     }
@@ -129,9 +142,13 @@ impl Input {
             return Ok(None);
         }
         let typed = self.typed_again(submit_dir).map_err(|error| Failure::input(chain(&error)))?;
-        Ok(Some(match &self.sweep {
+        let all = match &self.sweep {
             Some(sweep) => typed.swept(sweep),
             None => typed,
+        };
+        Ok(Some(match self.shard {
+            Some(shard) => all.of_shard(shard),
+            None => all,
         }))
     }
 

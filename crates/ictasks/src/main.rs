@@ -2,7 +2,8 @@
 //!
 //! - [`cli`]: what can be typed
 //! - [`taskfarm`]: the subcommand that runs tasks; [`input`], [`points`], [`claim`], [`resume`] and
-//!   [`dry_run`] are its parts
+//!   [`dry_run`] are its parts; [`deadline`] and [`requeue`]: the time of a Slurm job
+//! - [`submit`]: the subcommand that has Slurm run it
 //! - [`watch`], [`stop`]: the subcommands that look at a run and ask it to stop
 //! - [`report`]: the subcommand that says what happened; [`run_dirs`]: what readers read
 //! - [`compare`]: the subcommand that says what changed from one run to another
@@ -20,6 +21,7 @@ mod cli;
 mod command_line;
 mod compare;
 mod console;
+mod deadline;
 mod dry_run;
 mod event_stream;
 mod exit;
@@ -31,10 +33,12 @@ mod output;
 mod points;
 mod progress;
 mod report;
+mod requeue;
 mod resume;
 mod run_dirs;
 mod schema;
 mod stop;
+mod submit;
 mod summary;
 mod tally;
 mod taskfarm;
@@ -47,10 +51,11 @@ use console::Console;
 use guard::guarded;
 
 fn main() -> std::process::ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(submit::options_of_sbatch_last(std::env::args_os()));
     let mut console = Console::new(cli.color, cli.verbosity());
     let outcome = match &cli.command {
         Command::Taskfarm(arguments) => taskfarm::run(arguments, &mut console),
+        Command::Submit(arguments) => submit::run(arguments, &mut console),
         Command::Watch(arguments) => watch::run(arguments, &mut console),
         Command::Stop(arguments) => stop::run(arguments, &mut console),
         Command::Output(arguments) => guarded(|| output::run(arguments, &mut console)),

@@ -42,10 +42,14 @@ fn about_task(
     runs: &RunDirs,
     console: &mut Console,
 ) -> Result<ExitCode, Failure> {
-    let [source] = runs.sources.as_slice() else {
+    if arguments.run_dirs.len() > 1 || (runs.sources.len() > 1 && !runs.are_shards) {
         return Err(Failure::input("--task wants one run directory: ids are those of one run"));
-    };
-    let findings = one_task::one_task(source, id).map_err(failed)?;
+    }
+    // One of the shards has it.
+    let of_runs = runs.sources.iter().map(|source| one_task::one_task(source, id));
+    let found = of_runs.reduce(|one, other| one.or(other));
+    let found = found.ok_or_else(|| Failure::input("there is no run directory"))?;
+    let findings = found.map_err(failed)?;
     let page = match arguments.format {
         Format::Text => one_task::text(&findings, width(arguments), is_unicode(arguments)),
         Format::Markdown => one_task::markdown(&findings),

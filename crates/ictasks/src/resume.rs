@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use ictasks_core::attempt::Reason;
 use ictasks_core::history::{Decision, History, Matcher, Refusal, Rules};
+use ictasks_core::layout;
+use ictasks_core::plan::Plan;
 use ictasks_core::task::Task;
 use ictasks_core::task_list::TaskSource;
 use ictasks_record::{RecordError, RunFile};
@@ -60,7 +62,8 @@ pub fn with_earlier_input(
     if has_input || !arguments.resume {
         return Ok((arguments.clone(), submit_dir));
     }
-    let run = match RunFile::read(run_dir) {
+    let of_shard = arguments.shard.map(|shard| run_dir.join(layout::shard_directory(shard)));
+    let run = match RunFile::read(of_shard.as_deref().unwrap_or(run_dir)) {
         Err(error @ RecordError::Newer { .. }) => {
             return Err(Failure::input(format!("failed to {}", chain(&error))));
         }
@@ -107,6 +110,30 @@ pub fn is_implied(run: Option<&RunFile>) -> bool {
     restarts.is_some_and(|count| count > 0) && job.is_some() && recorded == job.as_deref()
 }
 
+/// Checks that a run goes on with the part of the list that it began with.
+///
+/// # Errors
+/// It is another part, or one of another division.
+pub fn check_shard(run: &RunFile, plan: &Plan) -> Result<(), Failure> {
+    let now = serde_json::to_value(plan.shard).unwrap_or_default();
+    let last = run.sessions.last().and_then(|session| session.plan.get("shard"));
+    match last.filter(|before| **before != now) {
+        None => Ok(()),
+        Some(before) => {
+            let part = |shard: &serde_json::Value| match (shard["number"].as_i64(), shard["count"].as_i64()) {
+                (Some(number), Some(count)) => format!("shard {number}/{count}"),
+                _ => "the whole list".to_owned(),
+            };
+            Err(Failure::input(format!(
+                "the run in `{}` is of {} and not of {}; go on with that, or run elsewhere",
+                plan.run_dir.display(),
+                part(before),
+                part(&now)
+            )))
+        }
+    }
+}
+
 /// What the user wants of a resumed run.
 ///
 /// # Errors
@@ -149,10 +176,14 @@ impl Outlook {
         history: History,
         rules: Rules,
         input: &Input,
-        submit_dir: &Path,
+        plan: &Plan,
     ) -> Result<Self, Failure> {
+        let submit_dir = plan.submit_dir.as_path();
         let known = history.len();
         let earlier_count = run.sessions.iter().filter_map(|session| session.task_count).next_back();
+        // Positions are those of the whole list.
+        let shards = plan.shard.map_or(1, |shard| u64::from(shard.count.unsigned_abs()));
+        let earlier_count = earlier_count.map(|count| count.saturating_mul(shards));
         let matcher = Matcher::resumed(history, rules.clone(), &submit_dir.to_string_lossy())
             .with_earlier_count(earlier_count.and_then(|count| i64::try_from(count).ok()).unwrap_or(0));
         let Some(source) = input.tasks_again(submit_dir)? else {

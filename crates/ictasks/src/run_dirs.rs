@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use ictasks_core::column::Timestamp;
+use ictasks_core::layout;
 use ictasks_record::{Life, RecordError, RunFile, RunState, needs_snapshot, write_snapshot};
 use ictasks_report::Source;
 use ictasks_report::findings::RunLife;
@@ -15,6 +16,8 @@ use crate::exit::{ExitCode, Failure, chain};
 pub struct RunDirs {
     /// The runs.
     pub sources: Vec<Source>,
+    /// Whether they are the shards of one run.
+    pub are_shards: bool,
     /// Removed when nobody reads any more.
     _snapshots: Vec<TempDir>,
 }
@@ -32,7 +35,8 @@ impl RunDirs {
             sources.push(source);
             snapshots.extend(snapshot);
         }
-        Ok(Self { sources, _snapshots: snapshots })
+        let are_shards = matches!(typed, [whole] if with_record(whole) != [whole.as_path()]);
+        Ok(Self { sources, are_shards, _snapshots: snapshots })
     }
 
     /// The run in this directory.
@@ -41,7 +45,7 @@ impl RunDirs {
     /// As for [`RunDirs::open`].
     pub fn open_one(typed: &Path) -> Result<Self, Failure> {
         let (source, snapshot) = open(typed)?;
-        Ok(Self { sources: vec![source], _snapshots: snapshot.into_iter().collect() })
+        Ok(Self { sources: vec![source], are_shards: false, _snapshots: snapshot.into_iter().collect() })
     }
 
     /// These and then those.
@@ -60,7 +64,7 @@ fn resolve(typed: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     for path in typed {
         let text = path.to_string_lossy();
         if path.exists() || !text.contains(['*', '?', '[']) {
-            found.push(path.clone());
+            found.extend(with_record(path));
             continue;
         }
         let matches = glob::glob(&text)
@@ -68,7 +72,7 @@ fn resolve(typed: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         let before = found.len();
         for one in matches.flatten().filter(|one| one.is_dir()) {
             match needs_snapshot(&one) {
-                Err(RecordError::NoRecord { .. }) => {}
+                Err(RecordError::NoRecord { .. }) => found.extend(shards(&one)),
                 _ => found.push(one),
             }
         }
@@ -77,6 +81,31 @@ fn resolve(typed: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         }
     }
     Ok(found)
+}
+
+/// The directory itself, or where it holds no record but those of shards, theirs.
+fn with_record(path: &Path) -> Vec<PathBuf> {
+    let of_shards = match needs_snapshot(path) {
+        Err(RecordError::NoRecord { .. }) => shards(path),
+        _ => Vec::new(),
+    };
+    if of_shards.is_empty() { vec![path.to_owned()] } else { of_shards }
+}
+
+/// The run directories of the shards of a run that have a record, in order.
+pub fn shards(whole_dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(whole_dir).into_iter().flatten().flatten();
+    let is_shard = |name: &str| {
+        let number = name.strip_prefix(layout::SHARD_PREFIX);
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let named = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_shard));
+    let mut shards: Vec<PathBuf> = named
+        .map(|entry| entry.path())
+        .filter(|path| !matches!(needs_snapshot(path), Err(RecordError::NoRecord { .. })))
+        .collect();
+    shards.sort();
+    shards
 }
 
 /// What is said of a directory that holds no record.

@@ -127,6 +127,11 @@ fn stopped(stop: &StopReason) -> String {
                 "none of the first {count} attempts succeeded (`stop_if_none_succeed`): no further task was started"
             )
         }
+        StopReason::NothingFits => {
+            "no task that is left would end before the allocation does: no further task was started"
+                .to_owned()
+        }
+        StopReason::TimeIsUp => "the end of the allocation is near: what still ran was ended".to_owned(),
         StopReason::DiskFull(message) => message.clone(),
         StopReason::Input(error) => chain(error),
         StopReason::Trouble(message) => message.clone(),

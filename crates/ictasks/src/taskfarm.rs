@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use ictasks_core::attempt::{Outcome, Reason};
 use ictasks_core::column::Timestamp;
+use ictasks_core::config::BackendChoice;
 use ictasks_core::event::EventSink;
 use ictasks_core::event::json::Detail;
 use ictasks_core::history::Matcher;
 use ictasks_core::machine::{Machine, host_name};
-use ictasks_core::plan::{CommandLine, Plan};
+use ictasks_core::plan::{Backend, CommandLine, Plan};
 use ictasks_core::provenance::Provenance;
+use ictasks_core::slurm::Allocation;
 use ictasks_farm::dispatcher::Session as FarmSession;
 use ictasks_farm::signals::Signals;
 use ictasks_farm::{Farm, RunEnd, StopReason, node};
@@ -29,7 +31,7 @@ use crate::input::Input;
 use crate::progress::Progress;
 use crate::resume::{self, Outlook};
 use crate::tally::Tally;
-use crate::{command_line, dry_run, summary};
+use crate::{command_line, deadline, dry_run, requeue, summary};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// `ictasks stop` ends a run as this signal does.
@@ -59,8 +61,9 @@ pub fn run(arguments: &TaskfarmArguments, console: &mut Console) -> Result<ExitC
     let Claim { lock, recovered, set_aside } = claim::take(arguments, &plan, console)?;
     let (recovered, outlook) = match recovered {
         Some(mut recovered) => {
+            resume::check_shard(&recovered.run, &plan)?;
             let history = std::mem::take(&mut recovered.history);
-            let outlook = Outlook::of(&recovered.run, history, rules, &input, &plan.submit_dir)?;
+            let outlook = Outlook::of(&recovered.run, history, rules, &input, &plan)?;
             (Some(recovered), Some(outlook))
         }
         None => (None, None),
@@ -70,8 +73,13 @@ pub fn run(arguments: &TaskfarmArguments, console: &mut Console) -> Result<ExitC
         return Ok(ExitCode::Success);
     }
     tell_before(&input, &plan, recovered.as_ref(), outlook.as_ref(), console);
+    let is_requeued = arguments.requeue || input.config.slurm.as_ref().is_some_and(|slurm| slurm.requeue);
     let run = Run { plan: &plan, input, agent, progress: arguments.progress, events_to, set_aside };
-    run.perform(lock, recovered, outlook, console)
+    let (code, end) = run.perform(lock, recovered, outlook, console)?;
+    if is_requeued {
+        requeue::if_it_helps(&end, console);
+    }
+    Ok(code)
 }
 
 /// What the user should know before anything runs.
@@ -101,13 +109,34 @@ fn tell_before(
 }
 
 fn resolve(arguments: &TaskfarmArguments, input: &Input, submit_dir: &Path) -> Result<Plan, Failure> {
+    let backend = backend(arguments, input)?;
     let gpus = input.config.asks_for_gpus().then(ictasks_agent::gpu::visible);
-    let machine = Machine::detect().with_gpus(gpus);
-    let command_line = CommandLine { run_dir: arguments.run_dir.clone(), workers: arguments.workers };
+    let machine = backend.typical_node(Machine::detect().with_gpus(gpus), &input.config);
+    let command_line = CommandLine {
+        run_dir: arguments.run_dir.clone(),
+        workers: arguments.workers,
+        backend,
+        shard: arguments.shard,
+    };
     let mut plan = Plan::resolve(&input.config, &command_line, &machine, submit_dir)
         .map_err(|error| Failure::input(chain(&error)))?;
     plan.warnings.extend(input.warnings.iter().cloned());
+    deadline::find(&mut plan);
     Ok(plan)
+}
+
+/// Where agents run.
+fn backend(arguments: &TaskfarmArguments, input: &Input) -> Result<Backend, Failure> {
+    let allocation = Allocation::of_this_process();
+    // Who wants to stay on this machine does not care.
+    let choice = arguments.backend.map(BackendChoice::from);
+    let allocation = match (choice.or(input.config.backend), allocation) {
+        (Some(BackendChoice::Local), _) => None,
+        (_, allocation) => {
+            allocation.map_err(|error| Failure::input(format!("failed to {}", chain(&error))))?
+        }
+    };
+    Backend::choose(&input.config, choice, allocation.as_ref()).map_err(|error| Failure::input(chain(&error)))
 }
 
 /// A run with everything it needs.
@@ -127,7 +156,7 @@ impl Run<'_> {
         recovered: Option<Recovered>,
         outlook: Option<Outlook>,
         console: &mut Console,
-    ) -> Result<ExitCode, Failure> {
+    ) -> Result<(ExitCode, RunEnd), Failure> {
         // Whoever reads that the run has begun may end it by a signal.
         let (runtime, mut signals) = listen().map_err(|error| Failure::record(&error))?;
         let began_at = Timestamp::now();
@@ -167,7 +196,7 @@ impl Run<'_> {
             events.finish();
         }
         let end = ended.map_err(|error| Failure::record(&error))?;
-        conclude(recorder, &end, &tally, self.plan, console)
+        Ok((conclude(recorder, &end, &tally, self.plan, console)?, end))
     }
 
     /// run.json as it is to be at the beginning: of a fresh run, or with one more session.

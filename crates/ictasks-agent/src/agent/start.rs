@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::io;
 
+use ictasks_core::column::Timestamp;
 use ictasks_core::protocol::{PROTOCOL_VERSION, Reply, Setup};
 
 use super::{Agent, State};
@@ -11,6 +12,7 @@ use crate::affinity;
 use crate::error::AgentError;
 use crate::gpu;
 use crate::lines::LineReader;
+use crate::link::Link;
 use crate::memory::Enforcement;
 use crate::memory::oom_count::OomCounter;
 use crate::node_info;
@@ -25,18 +27,22 @@ use crate::slots::{SlotHandle, Slots};
 use crate::sys::{self, Fork};
 
 /// The first line that the coordinator sends.
-pub(super) fn read_setup(input: &mut LineReader<std::fs::File>) -> Result<Setup, AgentError> {
-    let line = loop {
+pub(super) fn first_line(input: &mut LineReader<std::fs::File>) -> Result<Vec<u8>, AgentError> {
+    loop {
         match input.next_line() {
-            Some(line) => break line.to_vec(),
+            Some(line) => return Ok(line.to_vec()),
             None => match input.fill() {
                 Ok(0) => return Err(AgentError::NoSetup),
                 Ok(_) => {}
                 Err(error) => return Err(AgentError::system("read standard input")(error)),
             },
         }
-    };
-    let setup: Setup = serde_json::from_slice(&line).map_err(AgentError::Setup)?;
+    }
+}
+
+/// The setup in the first line.
+pub(super) fn parse_setup(line: &[u8]) -> Result<Setup, AgentError> {
+    let setup: Setup = serde_json::from_slice(line).map_err(AgentError::Setup)?;
     if setup.protocol_version != PROTOCOL_VERSION {
         return Err(AgentError::Version { theirs: setup.protocol_version, ours: PROTOCOL_VERSION });
     }
@@ -49,7 +55,10 @@ impl Agent {
         setup: Setup,
         input: LineReader<std::fs::File>,
         output: SharedOutput,
+        link: Option<Link>,
     ) -> Result<Self, AgentError> {
+        // Whatever slots and samplers write is in the coordinator's time.
+        Timestamp::follow_clock_behind_by(setup.clock_offset_s);
         let host = node_info::host_name();
         if setup.pin_cores {
             affinity::check(&setup)?;
@@ -78,6 +87,8 @@ impl Agent {
             state: State::Working,
             stopping: None,
             is_lost: false,
+            link,
+            linked: None,
         };
         for (worker, cell) in setup.workers.iter().zip(cells) {
             let parts = agent.slot_parts(&setup, &host, worker, cell, &reply_sender, &log);
@@ -90,6 +101,12 @@ impl Agent {
         let slots = agent.slots.iter().map(|slot| (slot.pid, slot.cell));
         gpu::monitor::start(&setup, &host, slots, &agent.output);
         agent.start_sampler(&setup, host);
+        if let Some(link) = agent.link.take() {
+            let linked = link
+                .start(agent.slots.requests(), agent.output.clone())
+                .map_err(AgentError::system("start a thread"))?;
+            agent.linked = Some(linked);
+        }
         Ok(agent)
     }
 

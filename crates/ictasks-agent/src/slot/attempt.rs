@@ -56,7 +56,8 @@ impl Slot {
             }
             let Some(stop) = requests.stop() else { return Ok(true) };
             self.parts.cell.set_stopped_for(stop);
-            let signal = sys::wait_signal(&tree::waited_signals(), tree::FOREVER);
+            let timeout = requests.lease_left().unwrap_or(tree::FOREVER);
+            let signal = sys::wait_signal(&tree::waited_signals(), timeout);
             if signal == Some(tree::PARENT_DIED) && !tree::agent_lives(self.parts.agent_pid) {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
@@ -245,7 +246,7 @@ impl Slot {
             killed: self.parts.cgroup.as_mut().and_then(|cgroup| cgroup.killed()),
         };
         let oom_kill_rose = || self.read_oom_kill_count().is_some_and(|now| now > oom_kills_before);
-        let verdict = Verdict::of(&end, memory, oom_kill_rose);
+        let verdict = Verdict::of(&end, memory, oom_kill_rose, tree::slot_was_signalled);
         let worker_id = self.parts.worker.id;
         TaskEnded {
             pid: Some(started.pid.into()),

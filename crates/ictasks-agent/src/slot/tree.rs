@@ -120,6 +120,11 @@ pub fn waited_signals() -> SignalSet {
     SignalSet::of(&[libc::SIGCHLD, DOORBELL, PARENT_DIED])
 }
 
+/// Whether SIGTERM was sent to this slot, which blocks it; a second call says no.
+pub fn slot_was_signalled() -> bool {
+    sys::wait_signal(&SignalSet::of(&[libc::SIGTERM]), Duration::ZERO).is_some()
+}
+
 /// Whether this process is still the agent's child.
 pub fn agent_lives(agent_pid: i32) -> bool {
     i32::try_from(std::os::unix::process::parent_id()) == Ok(agent_pid)
@@ -261,6 +266,14 @@ impl Tree {
 
     /// When something is to be done next.
     fn deadline_ns(&self) -> Option<i64> {
+        let lease_left = self.watched.requests.lease_left().filter(|_| self.end_seen.is_none());
+        let lease_ns = lease_left.map(|left| {
+            sys::monotonic_ns().saturating_add(i64::try_from(left.as_nanos()).unwrap_or(i64::MAX))
+        });
+        lease_ns.into_iter().chain(self.phase_ends_ns()).min()
+    }
+
+    fn phase_ends_ns(&self) -> Option<i64> {
         if let Some(stop) = self.stop {
             return stop.look_again_ns;
         }

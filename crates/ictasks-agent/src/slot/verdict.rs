@@ -31,7 +31,13 @@ pub struct MemoryFacts {
 
 impl Verdict {
     /// Of a tree that has ended.
-    pub fn of(end: &TreeEnd, memory: MemoryFacts, oom_kill_rose: impl FnOnce() -> bool) -> Self {
+    /// `slot_was_signalled` says whether somebody has sent SIGTERM to the slot as well.
+    pub fn of(
+        end: &TreeEnd,
+        memory: MemoryFacts,
+        oom_kill_rose: impl FnOnce() -> bool,
+        slot_was_signalled: impl FnOnce() -> bool,
+    ) -> Self {
         let limit = memory.limit_bytes.unwrap_or_default();
         let out_of_memory = |cause, evidence, error: String| Self {
             outcome: Outcome::OutOfMemory,
@@ -69,6 +75,12 @@ impl Verdict {
                 let error = "it was killed while the kernel ended a process for want of memory";
                 out_of_memory(Cause::OomKill, Evidence::Probable, error.to_owned())
             }
+            // A scheduler signals every process of a job step.
+            None if was_terminated(end.first_status) && slot_was_signalled() => Self {
+                cause: Some((Cause::Interrupted, Evidence::Probable)),
+                error: Some("it was signalled together with the farm, as by a scheduler".to_owned()),
+                ..Self::plain(Outcome::Cancelled)
+            },
             None => Self::plain(match exit_code {
                 Some(0) => Outcome::Succeeded,
                 Some(_) => Outcome::Failed,
@@ -81,6 +93,13 @@ impl Verdict {
     pub fn plain(outcome: Outcome) -> Self {
         Self { outcome, cause: None, error: None }
     }
+}
+
+/// Whether it died of SIGTERM or of the SIGKILL that may follow, or a shell says so of its last command.
+fn was_terminated(status: i32) -> bool {
+    let signals = [libc::SIGTERM, libc::SIGKILL];
+    sys::term_signal(status).is_some_and(|signal| signals.contains(&signal))
+        || sys::exit_code(status).is_some_and(|code| signals.contains(&(code - 128)))
 }
 
 #[cfg(test)]
@@ -100,7 +119,21 @@ mod tests {
             ended_by,
             usage: Usage::default(),
         };
-        Verdict::of(&end, MemoryFacts { limit_bytes: Some(5), killed }, || rose)
+        Verdict::of(&end, MemoryFacts { limit_bytes: Some(5), killed }, || rose, || false)
+    }
+
+    #[test]
+    fn what_was_signalled_together_with_its_slot_was_cancelled() {
+        let of = |first_status, slot_was_signalled| {
+            let (first_ended_ns, stopped_ns, ended_by, usage) = (0, 0, None, Usage::default());
+            let end = TreeEnd { first_status, first_ended_ns, stopped_ns, ended_by, usage };
+            Verdict::of(&end, MemoryFacts::default(), || false, || slot_was_signalled).outcome
+        };
+        assert_eq!(of(libc::SIGTERM, true), Outcome::Cancelled);
+        assert_eq!(of(143 << 8, true), Outcome::Cancelled);
+        assert_eq!(of(libc::SIGTERM, false), Outcome::Signaled);
+        assert_eq!(of(libc::SIGSEGV, true), Outcome::Signaled);
+        assert_eq!((of(0, true), of(1 << 8, true)), (Outcome::Succeeded, Outcome::Failed));
     }
 
     fn outcome(status: i32, rose: bool) -> (Outcome, Option<(Cause, Evidence)>) {

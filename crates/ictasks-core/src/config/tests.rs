@@ -91,10 +91,9 @@ tasks:
     assert_eq!(serde_json::to_string(&tasks[1].params).unwrap(), r#"{"lr":0.5,"n":3,"name":"x","on":true}"#);
     assert_eq!((tasks[2].retries, tasks[2].timeout_s), (Some(1), Some(90.0)));
     assert_eq!(tasks[2].expected_outputs.as_deref(), Some(&["b".to_owned()][..]));
+    assert!(config.asks_for_slurm());
     assert_eq!(config.call_server.as_deref(), Some(&["python", "-m", "my server"].map(str::to_owned)[..]));
     assert_eq!(tasks[3].call.as_deref(), Some(Path::new("/c/1")));
-    assert_eq!(config.warnings().len(), 2);
-    assert_eq!(config.warnings()[0], "`check_slurm` is checked but not acted on in this version");
     assert!(notes_for_old_files(&config).len() >= 5);
     assert!(notes_for_old_files(&Config::default()).is_empty());
 }

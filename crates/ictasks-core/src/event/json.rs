@@ -73,7 +73,9 @@ impl EventBody {
                 "gpu_count": node.gpu_count,
                 "memory_total_bytes": node.memory_total_bytes,
             }),
-            Self::NodeLost { host, message } => json!({ "host": host, "message": message }),
+            Self::NodeLost { host, message } | Self::NodeSetAside { host, message } => {
+                json!({ "host": host, "message": message })
+            }
             Self::TaskStarted { task_id, task_index, attempt, host, worker_id, pid } => json!({
                 "task_id": task_id,
                 "task_index": task_index,

@@ -235,7 +235,7 @@ fn names_and_directories() {
     let named = Config { job_id: Some("mine".to_owned()), check_slurm: Some(true), ..config };
     let plan = resolve(&named, Some("/abs"));
     assert_eq!((plan.job_id.as_str(), plan.run_dir.as_path()), ("mine", Path::new("/abs")));
-    assert_eq!(plan.warnings, ["`check_slurm` is checked but not acted on in this version"]);
+    assert_eq!(plan.warnings, ["`check_slurm` finds no Slurm job here: tasks run on this machine"]);
 }
 
 proptest! {

@@ -242,6 +242,7 @@ impl Current {
             params_json: Some(Value::Object(params).to_string()),
             retries: self.typed.retries,
             timeout_s: self.typed.timeout_s,
+            expected_time_s: self.typed.expected_time_s,
             expected_outputs,
             call: self.typed.call.clone(),
             line: self.typed.line,

@@ -26,6 +26,8 @@ pub(super) struct JsonTask {
     pub(super) retries: Option<i32>,
     #[serde(default, rename = "timeout", deserialize_with = "scalar::seconds")]
     pub(super) timeout_s: Option<f64>,
+    #[serde(default, rename = "expected_time", deserialize_with = "scalar::seconds")]
+    pub(super) expected_time_s: Option<f64>,
     #[serde(default, deserialize_with = "scalar::optional_paths")]
     pub(super) expected_outputs: Option<Vec<String>>,
     #[serde(default, deserialize_with = "scalar::call")]

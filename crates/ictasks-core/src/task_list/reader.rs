@@ -154,6 +154,7 @@ impl TaskReader {
                     params_json: params_json(&typed.params),
                     retries: typed.retries,
                     timeout_s: typed.timeout_s,
+                    expected_time_s: typed.expected_time_s,
                     expected_outputs: typed.expected_outputs,
                     call: typed.call,
                     ..task

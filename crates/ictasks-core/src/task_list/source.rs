@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::check::open_file;
-use super::{TaskListFormat, TaskReader};
+use super::{Shard, TaskListFormat, TaskReader};
 use crate::config::{Config, TaskItem};
 use crate::error::{InputError, Place};
 use crate::sweep::{Expanded, Expansion};
@@ -19,6 +19,7 @@ pub struct TaskSource {
     tasks: Tasks,
     is_stream: bool,
     task_count: Option<u64>,
+    shard: Option<Shard>,
 }
 
 enum Tasks {
@@ -42,7 +43,12 @@ struct Configured {
 impl Default for TaskSource {
     /// Without a task.
     fn default() -> Self {
-        Self { tasks: Tasks::Configured(Configured::default()), is_stream: false, task_count: Some(0) }
+        Self {
+            tasks: Tasks::Configured(Configured::default()),
+            is_stream: false,
+            task_count: Some(0),
+            shard: None,
+        }
     }
 }
 
@@ -59,6 +65,7 @@ impl TaskSource {
         };
         Some(Self {
             is_stream: false,
+            shard: None,
             task_count: Some(items.len() as u64),
             tasks: Tasks::Configured(Configured {
                 items,
@@ -98,9 +105,10 @@ impl TaskSource {
     #[must_use]
     pub fn swept(self, expansion: &Expansion) -> Self {
         let typed = self.for_sweep();
-        let (is_stream, task_count) = (typed.is_stream, typed.task_count);
+        let Self { is_stream, task_count, shard, .. } = typed;
         let task_count = task_count.and_then(|count| count.checked_mul(expansion.point_count()));
-        Self { is_stream, task_count, tasks: Tasks::Swept(Box::new(Expanded::new(expansion.clone(), typed))) }
+        let tasks = Tasks::Swept(Box::new(Expanded::new(expansion.clone(), Self { shard: None, ..typed })));
+        Self { tasks, is_stream, task_count, shard }
     }
 
     /// What the user should know of what was read so far; each thing is told once.
@@ -129,12 +137,12 @@ impl TaskSource {
             let name = path.display().to_string();
             TaskReader::new(Box::new(file), &name, format, submit_dir)
         };
-        Ok(Self { tasks: Tasks::Listed(Box::new(reader)), is_stream, task_count: None })
+        Ok(Self { tasks: Tasks::Listed(Box::new(reader)), is_stream, task_count: None, shard: None })
     }
 
     #[cfg(test)]
     pub(crate) fn from_reader(reader: TaskReader) -> Self {
-        Self { tasks: Tasks::Listed(Box::new(reader)), is_stream: true, task_count: None }
+        Self { tasks: Tasks::Listed(Box::new(reader)), is_stream: true, task_count: None, shard: None }
     }
 
     /// Whether a task list can be read only once: standard input (`-`), a FIFO, a device.
@@ -150,11 +158,17 @@ impl TaskSource {
 
     /// Number of tasks, if known: of the configuration, or as set by
     /// [`TaskSource::with_task_count`].
-    pub const fn task_count(&self) -> Option<u64> {
-        self.task_count
+    pub fn task_count(&self) -> Option<u64> {
+        self.task_count.map(|count| self.shard.map_or(count, |shard| shard.share_of(count)))
     }
 
-    /// The source with the number of tasks that the validating pass counted.
+    /// Of these tasks those of the shard.
+    #[must_use]
+    pub fn of_shard(self, shard: Shard) -> Self {
+        Self { shard: Some(shard), ..self }
+    }
+
+    /// The source with the number of tasks, those of other shards included, that the validating pass counted.
     #[must_use]
     pub fn with_task_count(self, task_count: u64) -> Self {
         Self { task_count: Some(task_count), ..self }
@@ -173,6 +187,22 @@ impl TaskSource {
 
     /// As [`TaskReader::next_batch`].
     pub fn next_batch(&mut self) -> Option<Result<Vec<Task>, InputError>> {
+        loop {
+            let batch = self.next_of_all()?;
+            let Some(shard) = self.shard else { return Some(batch) };
+            match batch {
+                Ok(mut tasks) => {
+                    tasks.retain(|task| shard.has(task.index));
+                    if !tasks.is_empty() {
+                        return Some(Ok(tasks));
+                    }
+                }
+                error => return Some(error),
+            }
+        }
+    }
+
+    fn next_of_all(&mut self) -> Option<Result<Vec<Task>, InputError>> {
         match &mut self.tasks {
             Tasks::Listed(reader) => reader.next_batch(),
             Tasks::Configured(configured) => configured.next_batch(),
@@ -203,6 +233,7 @@ impl Configured {
             params_json: params_json(&item.params),
             retries: item.retries,
             timeout_s: item.timeout_s,
+            expected_time_s: item.expected_time_s,
             expected_outputs: item.expected_outputs.clone(),
             call: item.call.clone(),
             ..task
@@ -234,6 +265,20 @@ mod tests {
         assert_eq!(tasks[1].environment["A"], "1.10");
         assert_eq!(tasks[1].params_json.as_deref(), Some("{\"n\":3}"));
         assert!(source.next_batch().is_none());
+    }
+
+    #[test]
+    fn a_shard_has_its_tasks_with_their_own_positions_and_ids() {
+        let text: String = (0..300).map(|number| format!("- launch_cmd: do {number}\n")).collect();
+        let config = Config::parse("c", format!("tasks:\n{text}").as_bytes()).unwrap();
+        let source = TaskSource::from_config(&config, Path::new("/s")).unwrap();
+        let mut source = source.of_shard(Shard { number: 2, count: 200 });
+        assert_eq!(source.task_count(), Some(2));
+        let ids: Vec<String> = std::iter::from_fn(|| source.next_batch())
+            .flat_map(|batch| batch.unwrap())
+            .map(|task| task.id)
+            .collect();
+        assert_eq!(ids, ["1", "201"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use ictasks_core::event::EventBody;
 use ictasks_core::protocol::{TaskEnded, TaskStarted};
 
 use super::queue::Job;
+use super::team::AgentId;
 use super::{Dispatcher, InFlight, StopReason};
 
 /// Attempts without any success after which the user is warned.
@@ -30,34 +31,53 @@ pub(super) struct SoFar {
 }
 
 impl Dispatcher<'_> {
-    pub(super) fn finished(&mut self, ended: TaskEnded) {
-        let is_current = |in_flight: &mut InFlight| in_flight.job.order.attempt == ended.attempt;
+    pub(super) fn finished(&mut self, agent: AgentId, ended: TaskEnded) {
+        let is_current = |in_flight: &mut InFlight| in_flight.is(agent, ended.attempt);
         if !self.in_flight.get_mut(&ended.task_index).is_some_and(is_current) {
             return;
         }
         let Some(in_flight) = self.in_flight.remove(&ended.task_index) else { return };
         if let Some(wall_s) = ended.wall_s {
-            self.window.learn(wall_s);
+            self.team.learn(agent, wall_s);
         }
+        self.team.release(agent);
+        let (outcome, wall_s) = (ended.outcome, ended.wall_s);
+        self.walltime.learn(&in_flight.job, outcome, wall_s);
         self.ended(in_flight, ended, Fault::Own);
+        if !self.is_local {
+            self.set_aside_if_black_hole(agent, outcome, wall_s);
+        }
+    }
+
+    fn set_aside_if_black_hole(&mut self, agent: AgentId, outcome: Outcome, wall_s: Option<f64>) {
+        let Some(why) = self.team.note_end(agent, outcome, wall_s) else { return };
+        let is_at_work = self.team.working().any(|working| working == agent);
+        let are_others = self.team.working().any(|working| working != agent);
+        if is_at_work && are_others && !self.is_stopping() {
+            self.set_aside(agent, &why);
+        }
     }
 
     /// An attempt has ended: its row, and what follows from it.
     pub(super) fn ended(&mut self, in_flight: InFlight, ended: TaskEnded, fault: Fault) {
-        let InFlight { job, started } = in_flight;
+        let InFlight { job, agent, started } = in_flight;
         if started.is_none()
             && let (Some(pid), Some(started_at)) = (ended.pid, ended.started_at)
         {
             let TaskEnded { task_index, attempt, worker_id, .. } = ended;
             let started = TaskStarted { task_index, attempt, worker_id, pid, started_at };
-            self.started_event(job.order.task_id.clone(), &started);
+            self.started_event(agent, job.order.task_id.clone(), &started);
         }
         let outcome = ended.outcome;
         let stop = self.stop_after(&job, &ended);
-        let may_follow = fault == Fault::Agent || (outcome.is_failure() && job.may_be_retried());
+        let may_follow = match fault {
+            Fault::Agent => self.is_local || job.loss_count + 1 < self.plan.limits.node_loss_retries,
+            Fault::Own => outcome.is_failure() && job.may_be_retried(),
+        };
         let follows = may_follow && stop.is_none() && !self.is_stopping();
         let (row_order, job) = if follows { (job.order.clone(), Some(job)) } else { (job.order, None) };
-        let attempt = Attempt::of_end(self.agent.seat(ended.worker_id), row_order, ended);
+        let Some(seat) = self.team.get(agent).map(|agent| agent.seat(ended.worker_id)) else { return };
+        let attempt = Attempt::of_end(seat, row_order, ended);
         let at = attempt.finished_at.unwrap_or(self.now);
         self.event(at, EventBody::TaskFinished(Box::new(attempt)));
         if let Some(reason) = stop {
@@ -90,16 +110,13 @@ impl Dispatcher<'_> {
             .then_some(StopReason::NoneSucceeded(limit))
     }
 
-    /// Tasks that the agent may hold. Slots start what it holds before anybody can recall it, so where
-    /// an end may stop the run no more is read ahead than can end without that.
+    /// Tasks that all agents together may hold. Slots start what agents hold before anybody can recall it,
+    /// so where an end may stop the run no more is read ahead than can end without that.
     pub(super) fn most_in_flight(&self) -> usize {
         let limits = &self.plan.limits;
-        let workers = self.plan.workers.len();
+        let workers = self.team.worker_count();
         let before = |limit: i32, so_far: i32| usize::try_from(limit - so_far).unwrap_or(0).max(workers);
-        let mut most = self.window.size();
-        if !limits.stopping_conditions.is_empty() {
-            most = workers;
-        }
+        let mut most = self.team.capacity();
         if let Some(limit) = limits.max_failures {
             most = most.min(before(limit, self.so_far.failed_tasks));
         }
@@ -118,7 +135,12 @@ impl Dispatcher<'_> {
 
     fn run_again(&mut self, job: Job, outcome: Outcome) {
         let job = job.after_loss(outcome, self.now);
-        self.retried(&job, "its agent was lost; it runs again".to_owned());
+        let why = if self.is_local {
+            "its agent was lost; it runs again".to_owned()
+        } else {
+            "its node was lost; it runs again".to_owned()
+        };
+        self.retried(&job, why);
         self.queue.push_given_back(job);
     }
 

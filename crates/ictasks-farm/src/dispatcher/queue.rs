@@ -20,6 +20,10 @@ pub struct Job {
     pub order: TaskOrder,
     /// How its last attempt in this session ended.
     pub last: Option<Outcome>,
+    /// Nodes that were lost with it.
+    pub loss_count: i32,
+    /// How long it will probably take, where the task says so itself, seconds.
+    pub expected_time_s: Option<f64>,
     retries_left: i32,
     failure_count: i32,
 }
@@ -36,7 +40,9 @@ impl Job {
         Self {
             retries_left: task.retries.unwrap_or(limits.retries),
             failure_count: 0,
+            loss_count: 0,
             last: None,
+            expected_time_s: task.expected_time_s.filter(|seconds| *seconds > 0.0),
             order: TaskOrder {
                 task_index: task.index,
                 task_id: task.id,
@@ -77,7 +83,8 @@ impl Job {
 
     /// The next attempt after one that was no fault of the task.
     pub fn after_loss(self, outcome: Outcome, now: Timestamp) -> Self {
-        self.again(outcome, Reason::InterruptedBefore, now)
+        let job = self.again(outcome, Reason::InterruptedBefore, now);
+        Self { loss_count: job.loss_count + 1, ..job }
     }
 
     fn again(self, outcome: Outcome, reason: Reason, ready_at: Timestamp) -> Self {

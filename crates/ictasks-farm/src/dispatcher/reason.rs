@@ -21,6 +21,10 @@ pub enum StopReason {
     NoneSucceeded(i32),
     /// The file system of a task was full: what to do.
     DiskFull(String),
+    /// No task that is left would end before the allocation does.
+    NothingFits,
+    /// The end of the allocation is near.
+    TimeIsUp,
     /// The list turned out to be wrong while it was read.
     Input(InputError),
     /// Trouble of the farm itself.
@@ -40,6 +44,7 @@ impl StopReason {
             Self::StopCondition(_) => Cause::StopCondition,
             Self::NoneSucceeded(_) => Cause::NoneSucceeded,
             Self::DiskFull(_) => Cause::DiskFull,
+            Self::NothingFits | Self::TimeIsUp => Cause::Walltime,
             Self::Input(_) => Cause::InputError,
             Self::Trouble(_) | Self::Record(_) => Cause::FarmTrouble,
         }
@@ -56,6 +61,8 @@ impl StopReason {
             Self::NoneSucceeded(count) => {
                 format!("`stop_if_none_succeed`: none of the first {count} attempts succeeded")
             }
+            Self::NothingFits => "no task that is left would end before the allocation does".to_owned(),
+            Self::TimeIsUp => "the end of the allocation".to_owned(),
             Self::DiskFull(message) | Self::Trouble(message) => message.clone(),
             Self::Input(error) => error.to_string(),
             Self::Record(error) => error.to_string(),
@@ -64,7 +71,7 @@ impl StopReason {
 
     /// Whether tasks that run are ended, too; else they finish.
     pub(super) const fn ends_running_tasks(&self) -> bool {
-        matches!(self, Self::Signal(_) | Self::Stopped(_) | Self::Record(_))
+        matches!(self, Self::Signal(_) | Self::Stopped(_) | Self::TimeIsUp | Self::Record(_))
     }
 
     /// Whether it is the user's or the limits' wish, and no trouble that must be told of in any case.

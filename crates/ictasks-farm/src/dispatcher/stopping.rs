@@ -25,6 +25,7 @@ impl Dispatcher<'_> {
     /// one ends what the first let finish, or is trouble where the first was a wish. A signal to a run
     /// whose tasks are being ended kills them.
     pub fn stop(&mut self, reason: StopReason) {
+        let reason = self.understood(reason);
         // A list with a mistake is not read beyond it.
         self.reads_rest &= !matches!(reason, StopReason::Input(_));
         match self.stage {
@@ -41,7 +42,7 @@ impl Dispatcher<'_> {
             Stage::Terminating | Stage::Killing if matches!(reason, StopReason::Signal(_)) => {
                 self.stage = Stage::Killing;
                 self.reads_rest = false;
-                self.request(Request::Terminate { grace_s: 0.0, cause: Cause::Interrupted });
+                self.request_all(&Request::Terminate { grace_s: 0.0, cause: Cause::Interrupted });
             }
             _ => {}
         }
@@ -63,12 +64,14 @@ impl Dispatcher<'_> {
             self.terminate(&reason);
         } else {
             self.stage = Stage::Finishing;
-            self.request(Request::Recall);
+            self.request_all(&Request::Recall);
         }
-        self.request(Request::End);
-        self.end_was_sent = true;
+        for agent in self.team.working().collect::<Vec<_>>() {
+            self.request(agent, Request::End);
+            self.team.dismiss(agent);
+        }
         self.stop = Some(reason);
-        for job in self.queue.take_all() {
+        for job in self.queue.take_all().into_iter().chain(self.walltime.take_all()) {
             self.leave(job);
         }
     }
@@ -86,8 +89,17 @@ impl Dispatcher<'_> {
 
     fn terminate(&mut self, reason: &StopReason) {
         self.stage = Stage::Terminating;
-        let grace_s = self.plan.limits.kill_grace_s;
-        self.request(Request::Terminate { grace_s, cause: reason.cause() });
+        let grace_s = match reason {
+            StopReason::TimeIsUp => self.walltime.grace_s(),
+            _ => self.plan.limits.kill_grace_s,
+        };
+        self.request_all(&Request::Terminate { grace_s, cause: reason.cause() });
+    }
+
+    fn request_all(&mut self, request: &Request) {
+        for agent in self.team.there().collect::<Vec<_>>() {
+            self.request(agent, request.clone());
+        }
     }
 
     /// A task that does not start any more: what its last attempt was, or pending.

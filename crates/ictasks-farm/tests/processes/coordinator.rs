@@ -54,7 +54,8 @@ pub fn play(scenario: &str, run_dir: &Path) {
 fn run(run_dir: &Path, kept: &mut Kept) -> RunEnd {
     let list = run_dir.join("list");
     fs::write(&list, "zero\none\ntwo\nthree\nfour\nfive\n").unwrap();
-    let command_line = CommandLine { run_dir: Some(run_dir.to_owned()), workers: Some(2) };
+    let command_line =
+        CommandLine { run_dir: Some(run_dir.to_owned()), workers: Some(2), ..CommandLine::default() };
     let plan = Plan::resolve(&Config::default(), &command_line, &Machine::detect(), run_dir).unwrap();
     let source = TaskSource::open(&list, TaskListFormat::Lines, run_dir).unwrap();
     let began_at = Timestamp::now();

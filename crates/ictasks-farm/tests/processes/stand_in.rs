@@ -130,6 +130,7 @@ impl Agent {
                     self.note("continue\n");
                     fs::write(self.run_dir.join("continued"), "").unwrap();
                 }
+                Request::Beat { .. } => {}
                 Request::End => {
                     finish(&mut held, Outcome::Succeeded);
                     return;

@@ -7,7 +7,7 @@ use crate::definitions::distribution::distribution;
 use crate::definitions::{fraction, hosts};
 use crate::findings::{Group, HostFindings};
 use crate::load::attempts::NO_BYTES;
-use crate::load::{Attempts, Loaded};
+use crate::load::{Attempts, Loaded, Node};
 
 /// Sums over a group or a host.
 #[derive(Clone, Default)]
@@ -109,6 +109,10 @@ impl Analysis<'_> {
                 .flat_map(|session| &session.nodes)
                 .find(|node| node.host == host)
         };
+        let available_s = |host: &str| {
+            let nodes = self.loaded.sessions.iter().flat_map(|session| &session.nodes);
+            nodes.filter(|node| node.host == host).map(Node::available_core_s).sum::<f64>()
+        };
         let mut found: Vec<HostFindings> = attempts
             .hosts
             .iter()
@@ -119,6 +123,7 @@ impl Analysis<'_> {
                 attempt_count: sums[number].count,
                 failed_count: sums[number].failed,
                 core_s: sums[number].core_s,
+                occupancy_fraction: fraction(sums[number].core_s, available_s(host)),
                 slowness: slowness[number],
                 cpu_efficiency_fraction: fraction(sums[number].cpu_s, sums[number].measured_core_s),
                 lost_count: sums[number].lost,

@@ -3,6 +3,14 @@
 use crate::findings::{Findings, Mood, RunLife, Verdict};
 use crate::units::{count, counted, duration};
 
+/// How it is with the last run; with shards of one, which are one, as with that of which most is to be told.
+fn life(findings: &Findings) -> RunLife {
+    let told_first = [RunLife::Alive, RunLife::Killed, RunLife::Failed, RunLife::Interrupted];
+    let is_so = |life: &RunLife| findings.runs.iter().any(|run| run.life == *life);
+    let of_shards = told_first.into_iter().find(is_so).filter(|_| findings.are_shards());
+    of_shards.or_else(|| Some(findings.runs.last()?.life)).unwrap_or(RunLife::Unknown)
+}
+
 /// The verdict on a run, or on several.
 pub(super) fn verdict(findings: &Findings) -> Verdict {
     let of =
@@ -10,7 +18,7 @@ pub(super) fn verdict(findings: &Findings) -> Verdict {
     let succeeded = of("succeeded");
     let failed = findings.failures.task_count;
     let rest = findings.task_count - succeeded - failed;
-    let life = findings.runs.last().map_or(RunLife::Unknown, |run| run.life);
+    let life = life(findings);
     let mut parts = Vec::new();
     if findings.task_count == 0 {
         parts.push("no task has ended".to_owned());

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use super::Analysis;
 use crate::definitions::distribution::distribution;
 use crate::definitions::over_time::Steps;
-use crate::definitions::work;
 use crate::failures::NO_GROUP;
 use crate::findings::{WorkerBar, WorkerFindings, WorkerRow};
+use crate::load;
 use crate::load::attempts::NO_WORKER;
 
 /// Up to so many attempts each has its bar.
@@ -21,7 +21,7 @@ impl Analysis<'_> {
     /// What each worker did, and the rows of the attempts behind the bars.
     pub(super) fn workers(&self) -> (WorkerFindings, Vec<usize>) {
         let attempts = &self.loaded.attempts;
-        let span_s = work::makespan_s(&self.loaded.sessions);
+        let span_s = load::makespan_s(&self.loaded.sessions);
         let mut busy: Vec<(f64, u32)> = self.work.busy_by_worker.iter().map(|busy| (*busy, 0)).collect();
         // Workers that ran nothing were busy for no time.
         busy.resize(busy.len().max(self.worker_count()), (0.0, 0));

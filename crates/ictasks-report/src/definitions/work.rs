@@ -77,11 +77,6 @@ impl Work {
     }
 }
 
-/// M: the time in which a session was alive, summed; not the days between two sessions.
-pub(crate) fn makespan_s(sessions: &[Session]) -> f64 {
-    sessions.iter().map(Session::span_s).sum()
-}
-
 /// ∫C dt over all sessions. Occupancy is W / ∫C dt, CPU utilisation occupancy × CPU efficiency (POP
 /// methodology): it says where the loss is.
 pub(crate) fn available_core_s(sessions: &[Session]) -> f64 {

@@ -10,6 +10,7 @@ use crate::units;
 
 /// Which columns have anything to say.
 struct Shown {
+    occupancy: bool,
     slowness: bool,
     efficiency: bool,
     lost: bool,
@@ -24,6 +25,7 @@ pub fn section(findings: &Findings) -> Option<Section> {
         return None;
     }
     let shown = Shown {
+        occupancy: hosts.iter().any(|host| host.occupancy_fraction.is_some()),
         slowness: hosts.iter().any(|host| host.slowness.is_some()),
         efficiency: hosts.iter().any(|host| host.cpu_efficiency_fraction.is_some()),
         lost: hosts.iter().any(|host| host.lost_count > 0),
@@ -48,6 +50,7 @@ fn columns(shown: &Shown) -> Vec<Column> {
         vec![text("host"), figures("cores"), figures("attempts"), figures("failed"), figures("share failed")];
     let optional = [
         (shown.lost, figures("lost with it")),
+        (shown.occupancy, figures("occupied")),
         (shown.slowness, figures("duration by that elsewhere")),
         (shown.efficiency, figures("computing while held")),
         (shown.memory, figures("memory full to")),
@@ -66,6 +69,7 @@ fn row(host: &HostFindings, shown: &Shown) -> Markup {
         (table::count(host.failed_count))
         (table::figure(failed, &units::percent(failed)))
         @if shown.lost { (table::count(host.lost_count)) }
+        @if shown.occupancy { (table::figure_or_none(host.occupancy_fraction, units::percent)) }
         @if shown.slowness { (table::figure_or_none(host.slowness, |slowness| format!("{slowness:.2} ×"))) }
         @if shown.efficiency { (table::figure_or_none(host.cpu_efficiency_fraction, units::percent)) }
         @if shown.memory { (table::figure_or_none(host.memory_peak_fraction, units::percent)) }

@@ -235,6 +235,7 @@ fn run(size: Size) -> RunFacts {
         life: RunLife::Finished,
         labels: vec![("project".to_owned(), "wing".to_owned())],
         list_complete: true,
+        shard: None,
         sessions: vec![session(0), session(1)],
     }
 }

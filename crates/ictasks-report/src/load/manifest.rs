@@ -43,8 +43,15 @@ pub(super) fn read(
         let (of_facts, session) = session(value, run, updated_at);
         facts.sessions.push(of_facts);
         sessions.push(session);
+        facts.shard = shard(value);
     }
     Ok((facts, sessions))
+}
+
+/// Which part of the list a session ran, if not all of it.
+fn shard(session: &Value) -> Option<String> {
+    let shard = session.pointer("/plan/shard")?;
+    Some(format!("{}/{}", shard.get("number")?.as_i64()?, shard.get("count")?.as_i64()?))
 }
 
 fn life(state: &str) -> RunLife {
@@ -122,6 +129,7 @@ fn session(value: &Value, run: usize, updated_at: Option<Moment>) -> (SessionFac
         has_ended,
         cores_per_task,
         nodes,
+        whole: run,
         axis_start_s: 0.0,
     };
     (facts, session)

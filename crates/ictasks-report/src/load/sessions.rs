@@ -1,8 +1,9 @@
-//! The starts of runs, their nodes, and the axis of time on which they stand one behind the other.
+//! The starts of runs, and their nodes.
 
 use polars::prelude::*;
 
 use super::attempts::Attempts;
+use super::axis;
 use super::{batches, column_names, column_or_null};
 use crate::error::ReportError;
 use crate::findings::{NodeFacts, RunFacts, RunLife, SessionFacts};
@@ -24,6 +25,8 @@ pub(crate) struct Session {
     pub(crate) has_ended: bool,
     /// Cores of a worker.
     pub(crate) cores_per_task: i64,
+    /// Index of the first run that belongs to the same whole: shards of one list ran side by side.
+    pub(crate) whole: usize,
     /// Its nodes.
     pub(crate) nodes: Vec<Node>,
     /// Where it begins on the axis of time in which a session was alive.
@@ -79,7 +82,14 @@ impl Session {
     pub(super) fn find_or_add(sessions: &mut Vec<Self>, run: usize, number: i32) -> u32 {
         let known = sessions.iter().position(|session| session.run == run && session.number == number);
         let index = known.unwrap_or_else(|| {
-            sessions.push(Self { run, number, cores_per_task: 1, began_at: i64::MAX, ..Self::default() });
+            sessions.push(Self {
+                run,
+                whole: run,
+                number,
+                cores_per_task: 1,
+                began_at: i64::MAX,
+                ..Self::default()
+            });
             sessions.len() - 1
         });
         u32::try_from(index).unwrap_or(0)
@@ -98,7 +108,7 @@ impl Node {
     }
 
     #[allow(clippy::cast_precision_loss)]
-    fn available_core_s(&self) -> f64 {
+    pub(crate) fn available_core_s(&self) -> f64 {
         self.core_count as f64 * seconds((self.left_at - self.joined_at).max(0))
     }
 }
@@ -237,13 +247,7 @@ pub(super) fn arrange(sessions: &mut [Session], runs: &mut [RunFacts], attempts:
             session.nodes = nodes_of(attempts, index, session);
         }
     }
-    let mut order: Vec<usize> = (0..sessions.len()).collect();
-    order.sort_by_key(|index| (sessions[*index].run, sessions[*index].number));
-    let mut axis_s = 0.0;
-    for index in order {
-        sessions[index].axis_start_s = axis_s;
-        axis_s += sessions[index].span_s();
-    }
+    axis::lay_out(sessions);
     for session in sessions.iter() {
         let facts = &mut runs[session.run];
         let known = facts.sessions.iter_mut().find(|facts| facts.session == session.number);

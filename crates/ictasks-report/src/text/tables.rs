@@ -128,11 +128,17 @@ impl Page {
                 count(host.attempt_count),
                 count(host.failed_count),
                 count(host.lost_count),
+                host.occupancy_fraction.map_or_else(String::new, percent),
                 host.slowness.map_or_else(String::new, |factor| format!("{factor:.2} x")),
                 host.cpu_efficiency_fraction.map_or_else(String::new, percent),
             ]
         });
-        let header = ["host", "cores", "runs", "failed", "lost", "time against others", "CPU"];
-        self.put(&header, &[LEFT, RIGHT, RIGHT, RIGHT, RIGHT, RIGHT, RIGHT], &rows.collect::<Vec<_>>(), 0);
+        let header = ["host", "cores", "runs", "failed", "lost", "occupied", "time against others", "CPU"];
+        self.put(
+            &header,
+            &[LEFT, RIGHT, RIGHT, RIGHT, RIGHT, RIGHT, RIGHT, RIGHT],
+            &rows.collect::<Vec<_>>(),
+            0,
+        );
     }
 }

@@ -23,7 +23,7 @@ pub(crate) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opti
 }
 
 /// A number of seconds, or numbers with units, the largest first: `1h30m`.
-fn parse_seconds(text: &str) -> Option<f64> {
+pub(crate) fn parse_seconds(text: &str) -> Option<f64> {
     const UNITS: [(&str, f64); 5] = [("d", 86_400.0), ("h", 3600.0), ("ms", 1e-3), ("m", 60.0), ("s", 1.0)];
     let mut rest = text.trim();
     if let Ok(seconds) = rest.parse() {

@@ -84,7 +84,7 @@ fn an_agent_that_never_worked_is_not_replaced() {
     let plan = plan(1);
     let mut dispatcher = Dispatcher::new(&plan, session(), false);
     dispatcher.add(vec![first(task(0))]);
-    dispatcher.agent_ended(killed(Vec::new()));
+    dispatcher.agent_ended(LOCAL_AGENT, killed(Vec::new()));
     assert!(!dispatcher.wants_agent());
     assert!(dispatcher.is_stopping());
     assert_eq!(dispatcher.counts.of(Outcome::Pending), 1);

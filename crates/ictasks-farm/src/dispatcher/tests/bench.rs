@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ictasks_core::attempt::{Attempt, Cause, Outcome};
 use ictasks_core::command::Shell;
 use ictasks_core::config::{GpuBinding, OutputLimits, TaskFiles};
-use ictasks_core::plan::{Distribution, Limits};
+use ictasks_core::plan::{Backend, Distribution, Limits, TypedShares};
 use ictasks_core::protocol::{NodeInfo, PROTOCOL_VERSION, TaskEnded, TaskOrder, Worker, WorkingDirectory};
 use ictasks_core::task::Task;
 
@@ -18,6 +18,8 @@ pub fn limits() -> Limits {
         retry_delay_s: 0.0,
         retry_backoff: 2.0,
         timeout_s: None,
+        expected_time_s: None,
+        walltime_margin_s: 30.0,
         kill_grace_s: 10.0,
         expected_outputs: Vec::new(),
         max_failures: None,
@@ -25,6 +27,7 @@ pub fn limits() -> Limits {
         stopping_conditions: Vec::new(),
         memory_per_task_bytes: None,
         enforce_memory: false,
+        node_loss_retries: 3,
     }
 }
 
@@ -37,6 +40,7 @@ pub fn plan(workers: i32) -> Plan {
         job_id: "job".to_owned(),
         run_dir: PathBuf::from("/run"),
         submit_dir: PathBuf::from("/submit"),
+        shard: None,
         task_distribution: Distribution {
             cores_per_node: workers,
             threads_per_core: 1,
@@ -55,9 +59,12 @@ pub fn plan(workers: i32) -> Plan {
         sample_interval_s: 1.0,
         pin_cores: false,
         limits: limits(),
+        deadline: None,
         max_output: OutputLimits { stdout_bytes: None, stderr_bytes: None },
         task_files: TaskFiles::All,
         gpu_binding: GpuBinding::File,
+        backend: Backend::Local,
+        typed: TypedShares::default(),
         arithmetic: Vec::new(),
         warnings: Vec::new(),
     }
@@ -110,6 +117,9 @@ pub fn session() -> Session {
 pub struct Bench<'a> {
     pub dispatcher: Dispatcher<'a>,
     pub requests: Vec<Request>,
+    /// The same, with those whom they go to.
+    pub sent: Vec<(AgentId, Request)>,
+    pub warnings: Vec<String>,
     pub events: Vec<Event>,
 }
 
@@ -117,15 +127,65 @@ impl<'a> Bench<'a> {
     pub fn new(plan: &'a Plan, is_stream: bool) -> Self {
         let mut dispatcher = Dispatcher::new(plan, session(), is_stream);
         dispatcher.begin();
-        dispatcher.reply(hello());
-        let mut bench = Self { dispatcher, requests: Vec::new(), events: Vec::new() };
+        dispatcher.reply(LOCAL_AGENT, hello());
+        Self::of(dispatcher)
+    }
+
+    /// Of a run whose agents will join.
+    pub fn for_nodes(plan: &'a Plan, is_stream: bool) -> Self {
+        let mut dispatcher = Dispatcher::for_nodes(plan, session(), is_stream);
+        dispatcher.begin();
+        Self::of(dispatcher)
+    }
+
+    fn of(dispatcher: Dispatcher<'a>) -> Self {
+        let (requests, sent, warnings, events) = Default::default();
+        let mut bench = Self { dispatcher, requests, sent, warnings, events };
         bench.gather();
         bench
     }
 
+    /// An agent with so many workers joins, and says hello; `None` if it is not wanted.
+    pub fn join(&mut self, workers: i32) -> Option<AgentId> {
+        let workers = (0..workers).map(|id| Worker { id, cores: None, gpus: vec![] }).collect();
+        let host = format!("c{}", self.dispatcher.team.next_id());
+        let applicant = Applicant { host, workers, cores_per_task: 1, clock_offset_s: 0.5 };
+        let (agent, setup) = self.dispatcher.join(applicant)?;
+        assert_eq!(setup.host_id, agent);
+        let Reply::Hello(node) = hello() else { unreachable!() };
+        self.reply_of(agent, Reply::Hello(NodeInfo { host: format!("c{agent}"), host_id: agent, ..node }));
+        Some(agent)
+    }
+
+    pub fn reply_of(&mut self, agent: AgentId, reply: Reply) {
+        self.dispatcher.reply(agent, reply);
+        self.gather();
+    }
+
+    /// An attempt of a task ends so on a node.
+    pub fn end_on(&mut self, agent: AgentId, key: AttemptKey, wall_s: f64, outcome: Outcome) {
+        self.reply_of(agent, Reply::Finished(Box::new(end_of(key.0, key.1, wall_s, outcome))));
+    }
+
+    pub fn node_ended(&mut self, agent: AgentId, end: AgentEnd) {
+        self.dispatcher.agent_ended(agent, end);
+        self.gather();
+    }
+
+    /// What was ordered of a node.
+    pub fn ordered_of(&self, agent: AgentId) -> Vec<AttemptKey> {
+        let orders = self.sent.iter().filter_map(|(to, request)| match request {
+            Request::Run(order) if *to == agent => Some((order.task_index, order.attempt)),
+            _ => None,
+        });
+        orders.collect()
+    }
+
     pub fn gather(&mut self) {
         let output = self.dispatcher.take_output();
-        self.requests.extend(output.requests);
+        self.requests.extend(output.requests.iter().map(|(_, request)| request.clone()));
+        self.sent.extend(output.requests);
+        self.warnings.extend(output.warnings);
         self.events.extend(output.events);
     }
 
@@ -155,14 +215,14 @@ impl<'a> Bench<'a> {
     }
 
     pub fn agent_ended(&mut self, end: AgentEnd) {
-        self.dispatcher.agent_ended(end);
+        self.dispatcher.agent_ended(LOCAL_AGENT, end);
         self.gather();
     }
 
     /// A new agent takes the place of one that was lost.
     pub fn new_agent(&mut self) {
         assert!(self.dispatcher.wants_agent());
-        self.dispatcher.agent_started();
+        self.dispatcher.agent_started(LOCAL_AGENT);
         self.reply(hello());
     }
 
@@ -192,7 +252,7 @@ impl<'a> Bench<'a> {
     }
 
     pub fn reply(&mut self, reply: Reply) {
-        self.dispatcher.reply(reply);
+        self.dispatcher.reply(LOCAL_AGENT, reply);
         self.gather();
     }
 

@@ -3,9 +3,12 @@
 mod agents;
 mod bench;
 mod limits;
+mod nodes;
 mod random;
+mod random_nodes;
 mod retries;
 mod stops;
+mod walltime;
 
 use std::collections::BTreeMap;
 
@@ -137,7 +140,7 @@ fn a_warning_is_told_once() {
     let plan = plan(1);
     let mut bench = Bench::new(&plan, false);
     for message in ["a", "b", "a"] {
-        bench.dispatcher.reply(Reply::Warning { message: message.to_owned() });
+        bench.dispatcher.reply(LOCAL_AGENT, Reply::Warning { message: message.to_owned() });
     }
     assert_eq!(bench.dispatcher.take_output().warnings, ["a", "b"]);
     assert_eq!(bench.dispatcher.into_end().warnings, ["a", "b"]);
@@ -149,6 +152,6 @@ fn the_gpus_of_a_host_are_told_with_its_name() {
     let mut bench = Bench::new(&plan, false);
     bench.reply(hello());
     let gpus = vec![GpuInfo { id: 2, name: Some("A100".to_owned()), ..GpuInfo::default() }];
-    bench.dispatcher.reply(Reply::Gpus(gpus.clone()));
+    bench.dispatcher.reply(LOCAL_AGENT, Reply::Gpus(gpus.clone()));
     assert_eq!(bench.dispatcher.take_output().gpus, [("c17".to_owned(), gpus)]);
 }

@@ -47,15 +47,24 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn any_limits() -> impl Strategy<Value = Limits> {
-    (0..3_i32, prop_oneof![Just(0.0), Just(7.0)], prop::option::of(1..6_i32), 0..4_i32).prop_map(
-        |(retries, retry_delay_s, max_failures, stop_if_none_succeed)| Limits {
+    let expected_time_s = prop::option::of(1..400_u16).prop_map(|seconds| seconds.map(f64::from));
+    let pauses = prop_oneof![Just(0.0), Just(7.0)];
+    (0..3_i32, pauses, prop::option::of(1..6_i32), 0..4_i32, expected_time_s).prop_map(
+        |(retries, retry_delay_s, max_failures, stop_if_none_succeed, expected_time_s)| Limits {
             retries,
             retry_delay_s,
             max_failures,
             stop_if_none_succeed,
+            expected_time_s,
             ..limits()
         },
     )
+}
+
+/// When the allocation ends, if it does.
+fn any_deadline() -> impl Strategy<Value = Option<Timestamp>> {
+    let seconds = prop_oneof![1 => 1..60_u16, 2 => 60..2000_u16];
+    prop::option::of(seconds).prop_map(|end| end.map(|end| session().began_at.plus_seconds(f64::from(end))))
 }
 
 /// The task list: each task with the number of its first attempt, or left out with 0.
@@ -208,7 +217,7 @@ impl<'a> World<'a> {
                         }
                     }
                     Request::End => self.may_end = true,
-                    Request::Suspend | Request::Continue => {}
+                    Request::Suspend | Request::Continue | Request::Beat { .. } => {}
                 }
             }
             if self.agent_lives && self.may_end && self.held.is_empty() {
@@ -257,40 +266,43 @@ impl<'a> World<'a> {
         }
         panic!("the run does not end");
     }
+}
 
-    fn check(self) {
-        let mut rows: BTreeMap<i64, Vec<Attempt>> = BTreeMap::new();
-        for row in self.bench.rows() {
-            rows.entry(row.task_index).or_default().push(row);
-        }
-        let pending = self.bench.pending();
-        let skipped: Vec<i64> = self.bench.events.iter().filter_map(skipped_index).collect();
-        let end = self.bench.dispatcher.into_end();
-        let (mut counts, mut retried) = (Counts::default(), 0);
-        for (position, first_attempt) in self.list[..self.read].iter().enumerate() {
-            let index = i64::try_from(position).unwrap();
-            let own = rows.remove(&index).unwrap_or_default();
-            let is_pending = pending.iter().filter(|(pending, _)| *pending == index).count();
-            let is_skipped = skipped.iter().filter(|skipped| **skipped == index).count();
-            assert_eq!(usize::from(!own.is_empty()) + is_pending + is_skipped, 1, "task {index}: {own:?}");
-            assert_eq!(is_skipped == 1, *first_attempt == 0);
-            let numbers: Vec<i32> = own.iter().map(|row| row.attempt).collect();
-            let expected: Vec<i32> = (*first_attempt..).take(own.len()).collect();
-            assert_eq!(numbers, expected);
-            retried += own.len().saturating_sub(1);
-            match (own.last(), is_pending) {
-                (Some(last), _) => counts.add(last.outcome),
-                (None, 1) => counts.add(Outcome::Pending),
-                (None, _) => {}
-            }
-        }
-        assert!(rows.is_empty(), "rows of tasks that nobody knows");
-        assert_eq!(end.counts, counts);
-        assert_eq!(end.retried, i64::try_from(retried).unwrap());
-        assert_eq!(end.skipped.values().sum::<i64>(), i64::try_from(skipped.len()).unwrap());
-        assert!(end.stop.is_some() || end.list_complete);
-        assert!(!end.list_complete || self.read == self.list.len());
+/// Every task of the list that was read has its rows, or one event that says why it has none.
+pub fn check(bench: Bench<'_>, list: &[i32], read: usize) {
+    let mut rows: BTreeMap<i64, Vec<Attempt>> = BTreeMap::new();
+    for row in bench.rows() {
+        rows.entry(row.task_index).or_default().push(row);
     }
+    let pending = bench.pending();
+    let skipped: Vec<i64> = bench.events.iter().filter_map(skipped_index).collect();
+    let any_started = !bench.orders().is_empty();
+    let end = bench.dispatcher.into_end();
+    assert!(any_started || !matches!(end.stop, Some(StopReason::NothingFits)), "the session was for nothing");
+    let (mut counts, mut retried) = (Counts::default(), 0);
+    for (position, first_attempt) in list[..read].iter().enumerate() {
+        let index = i64::try_from(position).unwrap();
+        let own = rows.remove(&index).unwrap_or_default();
+        let is_pending = pending.iter().filter(|(pending, _)| *pending == index).count();
+        let is_skipped = skipped.iter().filter(|skipped| **skipped == index).count();
+        assert_eq!(usize::from(!own.is_empty()) + is_pending + is_skipped, 1, "task {index}: {own:?}");
+        assert_eq!(is_skipped == 1, *first_attempt == 0);
+        let numbers: Vec<i32> = own.iter().map(|row| row.attempt).collect();
+        let expected: Vec<i32> = (*first_attempt..).take(own.len()).collect();
+        assert_eq!(numbers, expected);
+        retried += own.len().saturating_sub(1);
+        match (own.last(), is_pending) {
+            (Some(last), _) => counts.add(last.outcome),
+            (None, 1) => counts.add(Outcome::Pending),
+            (None, _) => {}
+        }
+    }
+    assert!(rows.is_empty(), "rows of tasks that nobody knows");
+    assert_eq!(end.counts, counts);
+    assert_eq!(end.retried, i64::try_from(retried).unwrap());
+    assert_eq!(end.skipped.values().sum::<i64>(), i64::try_from(skipped.len()).unwrap());
+    assert!(end.stop.is_some() || end.list_complete);
+    assert!(!end.list_complete || read == list.len());
 }
 
 fn skipped_index(event: &Event) -> Option<i64> {
@@ -308,14 +320,15 @@ proptest! {
         workers in 1..4_i32,
         list in any_list(),
         is_stream in any::<bool>(),
+        deadline in any_deadline(),
         steps in prop::collection::vec(step(), 0..120),
     ) {
-        let plan = plan_with(workers, limits);
+        let plan = Plan { deadline, ..plan_with(workers, limits) };
         let mut world = World::new(&plan, list, is_stream);
         for step in steps {
             world.perform(step);
         }
         world.run_out();
-        world.check();
+        check(world.bench, &world.list, world.read);
     }
 }

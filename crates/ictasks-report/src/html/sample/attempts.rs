@@ -52,6 +52,7 @@ pub fn host_findings(size: Size, dice: &mut Dice) -> Vec<HostFindings> {
         attempt_count: size.tasks / size.hosts as i64,
         failed_count: if number == 0 { size.tasks / 40 } else { size.tasks / 400 / size.hosts as i64 },
         core_s: 740_000.0 / size.hosts as f64,
+        occupancy_fraction: Some(0.7 + 0.3 * chance),
         slowness: Some(if number == 0 { 1.83 } else { 0.9 + 0.2 * chance }),
         cpu_efficiency_fraction: Some(0.6 + 0.3 * chance),
         lost_count: i64::from(number == 0),
