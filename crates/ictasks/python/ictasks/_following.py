@@ -59,6 +59,7 @@ class Following:
         self._at_work: Dict[str, Task] = {}
         self._done_count = self._failed_count = 0
         self._worker_count = 1
+        self._core_count = 0
         self._mean_wall_s: Optional[float] = None
         self._host_ids: Dict[str, int] = {}
         # Did not succeed, and may be tried again: the next event tells.
@@ -134,6 +135,10 @@ class Following:
 
     def _on_node_joined(self, event: Event) -> None:
         self._host_ids[event["host"]] = event["host_id"]
+        self._core_count += int(event["core_count"])
+        if len(self._host_ids) > 1:
+            # Hello tells of this machine alone; a worker to a core is a guess that only decides how far ahead we are.
+            self._worker_count = self._core_count
 
     def _on_started(self, event: Event) -> None:
         task = self._at_work.get(event["task_id"])

@@ -42,7 +42,8 @@ def run(
     config
         A `Config`, the keys of a configuration file as a dictionary, or the path of one.
     nodes
-        Hosts to run on, as names or with an attribute ``address``; by default this one, or those of the Slurm job.
+        Hosts to run on, by ssh, as names or with an attribute ``address``; by default this one, or those of the
+        Slurm job.
     on_task_launched, on_task_completed
         Called with a task that was started, and that has ended, in the thread of the caller.
     resume
@@ -68,8 +69,7 @@ def run(
     following = Following(run_dir, tasks, on_task_launched, on_task_completed, progress)
     arguments = ["--run-dir", str(run_dir), "--tasklist", "-", "--tasklist-format", "jsonl"]
     arguments.append("--resume" if resume else "--set-aside")
-    _check_nodes(nodes)
-    _perform(Farm(arguments, _settings(config, arguments), has_feed=True), following)
+    _perform(Farm(arguments, _settings(config, nodes, arguments), has_feed=True), following)
     return Run(run_dir)
 
 
@@ -144,19 +144,19 @@ def _perform(farm: Farm, following: Following) -> None:
         following.finish()
 
 
-def _check_nodes(nodes: Optional[Sequence[Any]]) -> None:
-    here = {"localhost", "127.0.0.1", "::1", socket.gethostname()}
-    elsewhere = [str(getattr(node, "address", node)) for node in nodes or ()]
-    elsewhere = [address for address in elsewhere if address not in here]
-    if elsewhere:
-        raise InputError(f"`nodes` names {elsewhere[0]}: a farm runs on the host that it is started on")
-
-
-def _settings(config: ConfigLike, arguments: List[str]) -> Optional[Dict[str, Any]]:
+def _settings(
+    config: ConfigLike, nodes: Optional[Sequence[Any]], arguments: List[str]
+) -> Optional[Dict[str, Any]]:
     """The keys of a configuration; of a file its path goes to the arguments instead."""
+    hosts = [str(getattr(node, "address", node)) for node in nodes or ()]
+    is_here = {"localhost", "127.0.0.1", "::1", socket.gethostname()}.issuperset(hosts)
     if isinstance(config, (str, Path)):
+        if not is_here:
+            raise InputError(f"`nodes` and the file `{config}`: give `backend: ssh` and `hosts:` there instead")
         arguments += ["--config", os.fspath(config)]
         return None
     settings = Config.of(config).to_settings()
+    if not is_here:
+        settings.update(backend="ssh", hosts=hosts)
     settings.setdefault("call_server", _CALL_SERVER)
     return settings
