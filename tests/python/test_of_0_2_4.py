@@ -43,14 +43,26 @@ tasks:
 """,
 }
 
-# What `nvidia-smi` prints of two devices.
-NVIDIA_SMI = """\
-#!/bin/sh
-case $1 in
-  --query-gpu=*) echo "name, serial, pci.bus_id, index, memory.free [MiB], memory.total [MiB]"
-    for n in 0 1; do echo "Stand-in 80G, 1$n, 00000000:0$n:00.0, $n, 80000, 80000"; done ;;
-  *) echo "gpu_serial, pid, process_name, used_gpu_memory [MiB]" ;;
-esac
+# A stand-in for `nvidia-smi` that knows two devices and the columns that icsystemutils asks for.
+NVIDIA_SMI = f"""\
+#!{sys.executable}
+import sys
+
+UNITS = {{"memory.free": "MiB", "memory.total": "MiB", "memory.used": "MiB", "power.draw": "W", "utilization.gpu": "%"}}
+VALUES = {{"name": "Stand-in", "pci.bus_id": "00000000:01:00.0", "pstate": "P0", "power.draw": "70.0"}}
+asked, columns = sys.argv[1].split("=")
+columns = columns.split(",")
+print(", ".join(f"{{column}} [{{UNITS[column]}}]" if column in UNITS else column for column in columns))
+for device in range(2 if asked == "--query-gpu" else 0):
+    print(", ".join(VALUES.get(column, str(device)) for column in columns))
+"""
+
+# icsystemutils 0.2.5 cannot be imported before Python 3.12: it writes `DictReader[str]`.
+SITECUSTOMIZE = """\
+import csv
+
+if not hasattr(csv.DictReader, "__class_getitem__"):
+    csv.DictReader.__class_getitem__ = classmethod(lambda reader, _: reader)
 """
 
 
@@ -68,6 +80,7 @@ def suite(tmp_path_factory):
     changed = session.read_text().replace("work_dir.iterdir()", 'work_dir.glob("task_*")')
     assert changed.count("glob") == 2
     session.write_text(changed)
+    (directory / "sitecustomize.py").write_text(SITECUSTOMIZE)
     (tests / "data").mkdir()
     for name, text in DATA.items():
         (tests / "data" / name).write_text(text)
@@ -82,7 +95,10 @@ def suite(tmp_path_factory):
 def run(suite, file, environment):
     directory, python = suite
     arguments = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", directory / "test" / file]
+    # icsystemutils starts a program of its own, which lies beside Python.
     environment = {**os.environ, **environment}
+    environment["PYTHONPATH"] = f"{directory}:{environment['PYTHONPATH']}"
+    environment["PATH"] = f"{python.parent}:{environment['PATH']}"
     done = subprocess.run(arguments, cwd=directory, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -102,7 +118,7 @@ def test_gpus(suite, tmp_path):
     program = tmp_path / "nvidia-smi"
     program.write_text(NVIDIA_SMI)
     program.chmod(0o755)
-    # The test removes its directory; what its tasks printed is told by a record elsewhere.
+    # The test removes its directory: what its tasks print goes elsewhere.
     kept = tmp_path / "kept"
     script = Path(suite[0]) / "test/mocks/gpu_script.py"
     script.write_text(f"import sys\nsys.stdout = open('{kept}', 'a')\n" + script.read_text())

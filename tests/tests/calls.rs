@@ -26,6 +26,11 @@ def add(a, b=1):
 def touch(mib):
     return len(bytearray(b"x") * (mib << 20)) >> 20
 
+def hold(mib):
+    held = bytearray(b"x") * (mib << 20)
+    wait_for("never")
+    return len(held)
+
 def burn(seconds):
     while time.process_time() < seconds:
         pass
@@ -331,7 +336,7 @@ fn a_server_that_cannot_start_says_why() {
     let cases = [
         ("no-such-program -m x", "the program `no-such-program` was not found in PATH"),
         ("python3 -c 'import no_such_module'", "No module named 'no_such_module'"),
-        ("true", "it ended with exit code 0"),
+        ("'true'", "it ended with exit code 0"),
         ("echo-nothing/at/all", "cannot be executed"),
         (
             "[python3, -c, \"import os; os.write(int(os.environ['ICTASKS_CALL_SERVER_FD']), b'good day\\\\n')\"]",
@@ -466,7 +471,7 @@ fn calls_are_resumed_like_commands() {
 fn memory_limits_are_for_the_call_and_not_for_its_server() {
     let yaml = format!("{SERVER}memory_per_task: 120M\nenforce_memory: true\n");
     let directory = farm().file("held.py", "HELD = bytearray(b'x') * (200 << 20)\n");
-    let run = calls_in(directory, &yaml, &[call(json!(["wait_for", "../go"])), call(json!(["touch", 300]))]);
+    let run = calls_in(directory, &yaml, &[call(json!(["wait_for", "../go"])), call(json!(["hold", 300]))]);
     let run = run.file("work.py", format!("import held\n{WORK}")).workers(1).start();
     waits(&run);
     // Long enough for the agent to look at it more than once.

@@ -119,13 +119,14 @@ pub fn fork_hidden() -> io::Result<Fork> {
     }
 }
 
-/// Waits for a child made by [`fork_hidden`]; its status.
-pub fn wait_hidden(pid: i32) -> io::Result<i32> {
+/// Waits for a child made by [`fork_hidden`], or only looks; its status, `None` while it lives.
+pub fn wait_hidden(pid: i32, only_looks: bool) -> io::Result<Option<i32>> {
     let mut status = 0;
+    let flags = libc::__WCLONE | if only_looks { libc::WNOHANG } else { 0 };
     loop {
         // SAFETY: the pointer is to live storage.
-        match check(unsafe { libc::waitpid(pid, &raw mut status, libc::__WCLONE) }) {
-            Ok(_) => return Ok(status),
+        match check(unsafe { libc::waitpid(pid, &raw mut status, flags) }) {
+            Ok(reaped) => return Ok((reaped != 0).then_some(status)),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }

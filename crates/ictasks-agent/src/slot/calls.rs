@@ -45,6 +45,8 @@ use crate::sys::{self, SignalSet, Wait};
 use messages::Call;
 use server::{Failure, Lost, Made, Server, Starting, Waiting};
 
+/// A server that has closed its socket ends by itself within this, and says by its exit code why.
+const ENDS_WITHIN: Duration = Duration::from_secs(1);
 /// How often it is looked for what a server left, and the pause between. What is left then hangs in the kernel.
 const STRAY_LOOKS: usize = 100;
 const STRAY_PAUSE: Duration = Duration::from_millis(10);
@@ -61,7 +63,7 @@ impl Calls {
     /// Ends the server, if there is one.
     pub fn end(&mut self) {
         if let Some(server) = self.server.take() {
-            server.end();
+            server.end(Duration::ZERO);
         }
     }
 }
@@ -73,7 +75,7 @@ impl Slot {
             return Ok(());
         }
         if let Some(lost) = self.calls.server.take() {
-            let lost = self.bury(lost);
+            let lost = self.bury(lost, ENDS_WITHIN);
             if !std::mem::replace(&mut self.calls.has_warned, true) {
                 let message = format!(
                     "the call server of worker {} {} and is started again",
@@ -192,7 +194,8 @@ impl Slot {
 
     /// Ends a server that did not do what it should.
     fn give_up(&mut self, server: Server, failure: Failure, what: &str) -> LaunchError {
-        let lost = self.bury(server);
+        let patience = if matches!(failure, Failure::Ended) { ENDS_WITHIN } else { Duration::ZERO };
+        let lost = self.bury(server, patience);
         let how = match failure {
             Failure::Unwanted => return LaunchError::Unwanted,
             Failure::System(error) => return LaunchError::Farm(error),
@@ -206,8 +209,8 @@ impl Slot {
         }
     }
 
-    fn bury(&self, server: Server) -> Lost {
-        let lost = server.end();
+    fn bury(&self, server: Server, patience: Duration) -> Lost {
+        let lost = server.end(patience);
         self.parts.cell.set_apart(0);
         self.reap_strays();
         lost

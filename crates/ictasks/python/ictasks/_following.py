@@ -106,7 +106,7 @@ class Following:
             self._calls = Path(tempfile.mkdtemp(prefix=".calls-", dir=self._run_dir))
         payload = self._payload(task)
         _calls.dump(payload, function, (task.model_copy({"launch_func": None}),))
-        return {"call": str(payload), "launch_cmd": task.launch_cmd or _calls.text(function)}
+        return {"call": str(payload), "launch_cmd": task.launch_cmd or _calls.text(function, (), task.params)}
 
     def _payload(self, task: Task) -> Path:
         assert self._calls is not None

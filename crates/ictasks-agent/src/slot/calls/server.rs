@@ -13,7 +13,7 @@ use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socke
 
 use super::super::environment::Environment;
 use super::super::launch::DEFAULT_PATH;
-use super::super::tree::{PARENT_DIED, agent_lives};
+use super::super::tree::{PARENT_DIED, agent_lives, nanoseconds};
 use super::keeper::{END, Keeping};
 use super::messages::{Call, Reply, Request, VERSION};
 use crate::lines::LineReader;
@@ -24,6 +24,8 @@ use crate::sys::{self, Fork, SignalSet};
 
 /// After so long the user is told what a worker waits for.
 const SLOW_AFTER: Duration = Duration::from_secs(60);
+/// Between two looks whether it has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// How much of what a server printed is kept, bytes.
 const TAIL_BYTES: u64 = 2048;
 
@@ -238,11 +240,20 @@ impl Server {
         }
     }
 
-    /// Ends it, whatever it does. Returns how it ended, be it by itself before.
-    pub fn end(self) -> Lost {
-        sys::kill(self.keeper_pid, END);
-        sys::kill(self.keeper_pid, libc::SIGCONT);
-        let how = match sys::wait_hidden(self.keeper_pid).map(sys::exit_code) {
+    /// Ends it, whatever it does, unless it ends by itself within `patience`. Returns how it ended.
+    pub fn end(self, patience: Duration) -> Lost {
+        let until_ns = sys::monotonic_ns() + nanoseconds(patience);
+        let mut waited = sys::wait_hidden(self.keeper_pid, true);
+        while matches!(waited, Ok(None)) && sys::monotonic_ns() < until_ns {
+            std::thread::sleep(LOOK_AGAIN);
+            waited = sys::wait_hidden(self.keeper_pid, true);
+        }
+        if matches!(waited, Ok(None)) {
+            sys::kill(self.keeper_pid, END);
+            sys::kill(self.keeper_pid, libc::SIGCONT);
+            waited = sys::wait_hidden(self.keeper_pid, false);
+        }
+        let how = match waited.map(|status| status.and_then(sys::exit_code)) {
             Ok(Some(code @ 129..=192)) => format!("was killed by signal {}", code - 128),
             Ok(Some(code)) => format!("ended with exit code {code}"),
             _ => "was killed".to_owned(),
