@@ -159,6 +159,10 @@ pub struct Rules {
 
 /// What becomes of a task of the list.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "most tasks run, and a box would cost each of them an allocation"
+)]
 pub enum Decision {
     /// It runs.
     Run {

@@ -130,7 +130,8 @@ mod tests {
             let mut agent = AgentLease::new(ms(0));
             let mut node = NodeLease::new(ms(5));
             // Beats and echoes under way: when they arrive, and their numbers.
-            let (mut beats, mut echoes): (Vec<(Duration, u64)>, Vec<(Duration, u64)>) = (Vec::new(), Vec::new());
+            let mut beats: Vec<(Duration, u64)> = Vec::new();
+            let mut echoes: Vec<(Duration, u64)> = Vec::new();
             let (mut agent_ended, mut node_over) = (None, None);
             for now in (0..400_000).step_by(50).map(ms) {
                 if agent_ended.is_none() {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use ictasks_core::attempt::{Outcome, Reason};
 use ictasks_core::column::Timestamp;
 use ictasks_core::config::BackendChoice;
+use ictasks_core::error::SlurmError;
 use ictasks_core::event::EventSink;
 use ictasks_core::event::json::Detail;
 use ictasks_core::history::Matcher;
@@ -132,6 +133,8 @@ fn backend(arguments: &TaskfarmArguments, input: &Input) -> Result<Backend, Fail
     let choice = arguments.backend.map(BackendChoice::from);
     let allocation = match (choice.or(input.config.backend), allocation) {
         (Some(BackendChoice::Local), _) => None,
+        // An id alone, without nodes, is no allocation.
+        (None, Err(SlurmError::NoNodes { .. })) => None,
         (_, allocation) => {
             allocation.map_err(|error| Failure::input(format!("failed to {}", chain(&error))))?
         }
