@@ -163,7 +163,7 @@ fn lines_of_a_stream_are_multiplied() {
     assert_eq!(run.record.column("tasks", "param_x").len(), 300);
     let warnings: Vec<_> = run.stderr.lines().filter(|line| line.starts_with("warning")).collect();
     insta::assert_snapshot!(warnings.join("\n"), @"
-    warning: <stdin>:1: `{oops}` is no parameter of the sweep and stays as it is; write `{{oops}}` if that is meant
+    warning: <stdin>:1:10: `{oops}` is no parameter of the sweep and stays as it is; write `{{oops}}` if that is meant
     ");
     let twice =
         farm().yaml("sweep: {grid: {x: [1]}}\n").stdin("echo {x}\necho {x}\n").run().expect(BAD_INPUT);
@@ -262,6 +262,17 @@ fn a_dry_run_shows_points_and_commands() {
     warning: farm.yaml:1:13: `{y}` is no parameter of the sweep and stays as it is; write `{{y}}` if that is meant
     warning: farm.yaml:1:13: `${x}` is left to the shell; the parameter is written `{x}`
     "#);
+}
+
+#[test]
+fn variables_and_expected_outputs_of_each_point() {
+    let yaml = "launch_cmd: 'echo \"$OUT\"; echo > a-1; echo > \"$OUT\"'\nenvironment: {OUT: 'a-{n}'}\n\
+                expected_outputs: ['a-{n}', 'b-{n}']\nsweep: {grid: {n: [1, 2]}}\n";
+    let run = farm().yaml(yaml.replace(", 'b-{n}'", "")).run().expect(SUCCEEDED);
+    assert_eq!(outputs(&run.record), ["a-1\n", "a-2\n"]);
+    let run = farm().yaml(yaml).run().expect(FAILED);
+    let said = "`b-2` of its `expected_outputs` was not made";
+    assert!(run.record.column("tasks", "error")[1].as_str().is_some_and(|error| error.contains(said)));
 }
 
 /// What a sweep says that must be refused before anything is made.

@@ -4,6 +4,7 @@
 //! - `range`, `random`: values that are computed and never listed;
 //! - `points`: [`Points`], the cross product of all parts;
 //! - `template`, `quoting`: how values get into a command, as data;
+//! - `texts`: how they get into variables and names of files, as they are;
 //! - `ids`: ids from values;
 //! - `expansion`: [`Expansion`], what the configuration makes of it all;
 //! - `expanded`: tasks one after the other;
@@ -18,6 +19,7 @@ mod quoting;
 mod random;
 mod range;
 mod template;
+mod texts;
 mod value;
 
 pub use expansion::Expansion;

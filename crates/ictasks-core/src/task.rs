@@ -33,6 +33,8 @@ pub struct Task {
     pub call: Option<PathBuf>,
     /// The line of the task list that it stands in; 0 for a task of a configuration.
     pub line: u64,
+    /// Where in that line its command begins, from 1; 0 where that is not known.
+    pub column: u32,
     /// The command as typed, where that names an id which came from the position.
     pub typed_command: Option<String>,
     /// Whether the id was given, and does not come from the position.
@@ -66,6 +68,7 @@ impl Task {
             expected_outputs: None,
             call: None,
             line: 0,
+            column: 0,
             typed_command: names_position.then(|| typed_command.to_owned()),
             id_is_given,
         })

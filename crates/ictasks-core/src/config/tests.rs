@@ -140,7 +140,7 @@ const BAD_INPUT: &[(&str, &str)] = &[
         "call_server: x\ntasks: [{launch_cmd: f(), call: c}]",
         "2:33: `tasks[0].call`: `c` is no absolute path; give the file of the call from `/` on",
     ),
-    ("call_server: []", "1:14: the list of words is empty; give a program"),
+    ("call_server: []", "1:14: `call_server`: the list of words is empty; give a program"),
     ("jobid: x", "1:1: unknown key `jobid`; did you mean `job_id`? (keys of your own begin with `x-`)"),
     (
         "task_distribution:\n  cores_per_nod: 1",

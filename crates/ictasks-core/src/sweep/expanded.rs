@@ -9,6 +9,7 @@ use super::expansion::{Expansion, unknown_in_id};
 use super::ids::IdRule;
 use super::points::Cursor;
 use super::template::{CommandTemplate, Suspect};
+use super::texts::Texts;
 use super::value::ParamValue;
 use crate::config::scalar::check_command;
 use crate::error::{Fault, InputError, Place};
@@ -41,6 +42,7 @@ struct Current {
     typed: Task,
     place: Place,
     command: CommandTemplate,
+    texts: Texts,
     id: IdRule,
     params: Map<String, Value>,
     cursor: Cursor,
@@ -48,7 +50,7 @@ struct Current {
 
 impl Expanded {
     pub(crate) fn new(expansion: Expansion, typed: TaskSource) -> Self {
-        Self {
+        let mut expanded = Self {
             expansion,
             typed: Box::new(typed),
             waiting: VecDeque::new(),
@@ -57,7 +59,13 @@ impl Expanded {
             next_index: 0,
             told: HashSet::new(),
             warnings: Vec::new(),
+        };
+        let inner = Arc::clone(&expanded.expansion.0);
+        let place = Place { file: inner.place.file.clone(), ..Place::default() };
+        for (key, suspect) in &inner.suspects {
+            expanded.warn(suspect, Some(key), &place, inner.points.names());
         }
+        expanded
     }
 
     /// Where tasks come from before they are multiplied.
@@ -139,8 +147,10 @@ impl Expanded {
         let names = inner.points.names();
         let place = self.place_of(&typed);
         let mut suspects = Vec::new();
-        let tell = |suspect| suspects.push(suspect);
+        let tell = |suspect| suspects.push((None, suspect));
         let command = CommandTemplate::new(&typed.command, names, inner.dialect, &inner.submit_dir, tell);
+        let tell = |key, suspect| suspects.push((Some(key), suspect));
+        let texts = Texts::of_task(&typed, &inner.texts, names, tell);
         let at = |fault| InputError::At { place: place.clone(), fault };
         let id = match (typed.id_is_given, &inner.id) {
             (true, _) => IdRule::of_task(&typed.id, names).map_err(|word| at(unknown_in_id(&word, names)))?,
@@ -159,11 +169,15 @@ impl Expanded {
                 "the parameter `{name}` is among `params` of the task and in the sweep; give it once"
             ))));
         }
-        for suspect in suspects {
-            self.warn(&suspect, &place, names);
+        for (key, suspect) in suspects {
+            let mut place = place.clone();
+            if key.is_none() && typed.column > 0 {
+                place.column = u64::from(typed.column) + suspect.offset as u64;
+            }
+            self.warn(&suspect, key, &place, names);
         }
         let cursor = Cursor::new(Arc::clone(&inner.points));
-        Ok(Current { typed, place, command, id, params, cursor })
+        Ok(Current { typed, place, command, texts, id, params, cursor })
     }
 
     fn place_of(&self, typed: &Task) -> Place {
@@ -171,26 +185,31 @@ impl Expanded {
         self.typed.place_of(&id, typed.line)
     }
 
-    /// Tells of a word once.
-    fn warn(&mut self, suspect: &Suspect, place: &Place, names: &[String]) {
+    /// Tells once of a word in the command, or in the text of this key.
+    fn warn(&mut self, suspect: &Suspect, key: Option<&str>, place: &Place, names: &[String]) {
         if self.told.len() >= MAX_WARNINGS || !self.told.insert(suspect.word.clone()) {
             return;
         }
         let word = &suspect.word;
         if suspect.is_of_the_shell {
-            self.warnings.push(format!(
-                "{place}: `${{{word}}}` is left to the shell; the parameter is written `{{{word}}}`"
-            ));
+            let what = match key {
+                None => "is left to the shell".to_owned(),
+                Some(key) => format!("in `{key}` stays as it is"),
+            };
+            let warning = format!("{place}: `${{{word}}}` {what}; the parameter is written `{{{word}}}`");
+            self.warnings.push(warning);
             return;
         }
+        let of_key = key.map(|key| format!(" in `{key}`")).unwrap_or_default();
         let similarity = |name: &&String| strsim::normalized_damerau_levenshtein(name, word);
         let nearest = names.iter().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
         let hint = match nearest.filter(|name| similarity(name) >= 0.5) {
             Some(name) => format!("did you mean `{{{name}}}`? (`{{{{{word}}}}}` is the text itself)"),
             None => format!("write `{{{{{word}}}}}` if that is meant"),
         };
-        self.warnings
-            .push(format!("{place}: `{{{word}}}` is no parameter of the sweep and stays as it is; {hint}"));
+        self.warnings.push(format!(
+            "{place}: `{{{word}}}`{of_key} is no parameter of the sweep and stays as it is; {hint}"
+        ));
     }
 }
 
@@ -201,12 +220,13 @@ impl Current {
         let id = self.id.id(names, inner.points.is_telling(), values);
         let made = self.command.at(names, values, &id, &inner.submit_dir);
         let made = made.and_then(|made| check_command(&made.0).map(|()| made));
-        let (command, known_by) = made.map_err(|fault| {
+        let made = made.and_then(|made| Ok((made, self.texts.expected_outputs(values)?)));
+        let ((command, known_by), expected_outputs) = made.map_err(|fault| {
             let fault = Fault::AtPoint { point: inner.points.describe(values), fault: Box::new(fault) };
             InputError::At { place: self.place.clone(), fault }
         })?;
         let mut params = self.params.clone();
-        let mut environment = self.typed.environment.clone();
+        let mut environment = self.texts.environment(values);
         for (name, value) in names.iter().zip(values) {
             params.insert(name.clone(), value.json().clone());
             if value.is_written_otherwise() {
@@ -223,9 +243,10 @@ impl Current {
             retries: self.typed.retries,
             timeout_s: self.typed.timeout_s,
             expected_time_s: self.typed.expected_time_s,
-            expected_outputs: self.typed.expected_outputs.clone(),
+            expected_outputs,
             call: self.typed.call.clone(),
             line: self.typed.line,
+            column: self.typed.column,
             typed_command: None,
             id_is_given: true,
         })

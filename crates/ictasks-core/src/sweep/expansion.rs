@@ -6,6 +6,8 @@ use std::sync::Arc;
 use super::ids::IdRule;
 use super::points::{Points, PointsError, SweepFiles};
 use super::quoting::Dialect;
+use super::template::Suspect;
+use super::texts::Texts;
 use crate::config::{Config, SweepPart};
 use crate::error::{Fault, InputError, Place};
 
@@ -17,6 +19,10 @@ pub(super) struct Inner {
     pub(super) points: Arc<Points>,
     /// The rule of `id:`, if there is one.
     pub(super) id: Option<IdRule>,
+    /// Variables and expected outputs of all tasks.
+    pub(super) texts: Texts,
+    /// Words in them that are no parameters, and their keys.
+    pub(super) suspects: Vec<(&'static str, Suspect)>,
     pub(super) dialect: Dialect,
     pub(super) submit_dir: String,
     /// Where `sweep:` and `id:` stand.
@@ -51,10 +57,14 @@ impl Expansion {
             })
         });
         let id = id.transpose()?;
+        let mut suspects = Vec::new();
+        let texts = Texts::of_all(config, points.names(), |key, suspect| suspects.push((key, suspect)));
         let place = if id.is_some() { &config.places.id } else { &config.places.sweep };
         Ok(Some(Self(Arc::new(Inner {
             points: Arc::new(points),
             id,
+            texts,
+            suspects,
             dialect: Dialect::of(&config.shell),
             submit_dir: submit_dir.to_string_lossy().into_owned(),
             place: place.clone(),

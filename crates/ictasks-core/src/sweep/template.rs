@@ -46,6 +46,8 @@ pub(super) struct Suspect {
     pub(super) word: String,
     /// Whether a dollar sign before a declared name makes it the shell's.
     pub(super) is_of_the_shell: bool,
+    /// Characters of the text before its brace or dollar sign.
+    pub(super) offset: usize,
 }
 
 /// Splits a text at its places; `tell` hears of the words that are none.
@@ -74,7 +76,8 @@ pub(super) fn pieces<'a>(text: &'a str, names: &[String], mut tell: impl FnMut(S
             pieces.push(piece);
             from = end - braces;
         } else if is_of_the_shell == place.is_some() {
-            tell(Suspect { word: word.to_owned(), is_of_the_shell });
+            let offset = text[..at].chars().count() - usize::from(is_of_the_shell);
+            tell(Suspect { word: word.to_owned(), is_of_the_shell, offset });
         }
         at = end;
     }

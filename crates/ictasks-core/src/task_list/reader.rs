@@ -134,13 +134,16 @@ impl TaskReader {
             return Ok(None);
         }
         self.next_index += 1;
+        let blanks = bytes.len() - bytes.trim_ascii_start().len();
         let text = std::str::from_utf8(trimmed).map_err(|error| {
-            let blanks = bytes.len() - bytes.trim_ascii_start().len();
             let byte = blanks + error.valid_up_to() + 1;
             (byte as u64, Fault::NotUtf8 { byte })
         })?;
         let task = match self.format {
-            TaskListFormat::Lines => self.task(index, None, text),
+            TaskListFormat::Lines => {
+                let column = u32::try_from(blanks + 1).unwrap_or(0);
+                self.task(index, None, text).map(|task| Task { column, ..task })
+            }
             TaskListFormat::JsonLines => {
                 let typed = JsonTask::of(text)?;
                 if typed.call.is_some() && !self.takes_calls {

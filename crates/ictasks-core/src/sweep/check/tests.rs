@@ -97,6 +97,68 @@ fn a_word_that_is_no_parameter_is_told_once() {
 }
 
 #[test]
+fn variables_and_expected_outputs_have_places() {
+    let text = "
+environment: {OUT: 'o-{x}', ALL: plain, TEXT: '{{x}} ${x}', OWN: 'all {x}'}
+expected_outputs: ['out-{x}.txt', log]
+tasks:
+- {id: a, launch_cmd: run}
+- {id: b, launch_cmd: run, environment: {OWN: 'b {x}', PLAIN: 1}, expected_outputs: ['{x}/b']}
+sweep: {grid: {x: [a b, 1.5]}}
+";
+    let (tasks, _) = tasks_of(text).unwrap();
+    let variables = |task: &Task| -> Vec<String> {
+        task.environment.iter().map(|(name, value)| format!("{name}={value}")).collect()
+    };
+    let outputs = |task: &Task| task.expected_outputs.clone().unwrap().join(" ");
+    assert_eq!(variables(&tasks[0]), ["OUT=o-a b", "OWN=all a b", "TEXT={x} ${x}"]);
+    assert_eq!(outputs(&tasks[0]), "out-a b.txt log");
+    assert_eq!(variables(&tasks[3]), ["OUT=o-1.5", "OWN=b 1.5", "PLAIN=1", "TEXT={x} ${x}"]);
+    assert_eq!(outputs(&tasks[3]), "1.5/b");
+
+    let plain = "launch_cmd: a\nenvironment: {A: 1}\nexpected_outputs: out\nsweep: {grid: {x: [1]}}";
+    let (tasks, _) = tasks_of(plain).unwrap();
+    assert!(tasks[0].environment.is_empty() && tasks[0].expected_outputs.is_none());
+}
+
+#[test]
+fn words_in_variables_and_expected_outputs_are_told_with_their_key() {
+    let text =
+        "launch_cmd: a\nenvironment: {A: '{m} ${n}'}\nexpected_outputs: '{out}'\nsweep: {grid: {n: [1]}}";
+    let (_, summary) = tasks_of(text).unwrap();
+    assert_eq!(
+        summary.warnings,
+        [
+            "c.yaml: `{m}` in `environment` is no parameter of the sweep and stays as it is; write `{{m}}` if that is meant",
+            "c.yaml: `${n}` in `environment` stays as it is; the parameter is written `{n}`",
+            "c.yaml: `{out}` in `expected_outputs` is no parameter of the sweep and stays as it is; write `{{out}}` if \
+             that is meant",
+        ]
+    );
+}
+
+#[test]
+fn a_word_in_a_line_has_its_column() {
+    let config = Config::parse("c", b"sweep: {grid: {x: [1]}}").unwrap();
+    let files: Arc<dyn SweepFiles> = Arc::new(NoFiles);
+    let expansion = Expansion::of(&config, &files, Path::new("/s")).unwrap().unwrap();
+    let told = |list: &'static str, format| {
+        let reader = TaskReader::new(Box::new(list.as_bytes()), "list", format, Path::new("/s"));
+        let mut expanded = Expanded::new(expansion.clone(), TaskSource::from_reader(reader));
+        while expanded.next_batch().is_some() {}
+        let warnings = expanded.take_warnings();
+        warnings.iter().map(|told| told.split(" is ").next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let list = "# {no}\n  echo \u{fc}{x} {y}\necho ${x} {z}\n";
+    assert_eq!(
+        told(list, TaskListFormat::Lines),
+        ["list:2:13: `{y}`", "list:3:6: `${x}`", "list:3:11: `{z}`"]
+    );
+    // Where it stands in the text of a JSON document is another matter.
+    assert_eq!(told(r#"{"launch_cmd": "echo {y}"}"#, TaskListFormat::JsonLines), ["list:1: `{y}`"]);
+}
+
+#[test]
 fn ids_that_come_twice_are_refused_with_what_would_be_right() {
     for (text, message) in [
         (
@@ -139,6 +201,10 @@ fn what_is_wrong_has_its_place_and_its_point() {
         (
             "tasks: [{id: a, launch_cmd: a, params: {X: 1}}]\nsweep: {grid: {x: [1]}}",
             "task a: the parameter `X` is among `params` of the task and in the sweep; give it once",
+        ),
+        (
+            "launch_cmd: a\nexpected_outputs: ['{x}']\nsweep: {grid: {x: [1, null]}}",
+            "c.yaml:1:13: `expected_outputs`: the name of a file is empty; give one (at x=)",
         ),
         (
             "launch_cmd: a\nsweep: {glob: '*.fa'}",
