@@ -22,8 +22,8 @@ pub(super) use files::{file_name, names, path, paths, words};
 pub use maps::check_parameter_name;
 pub(super) use maps::{environment, labels};
 pub(crate) use maps::{json_environment, params};
-pub(crate) use quantity::{parse_seconds, seconds};
 pub(super) use quantity::{bytes, output_limit, parse_output_limit};
+pub(crate) use quantity::{parse_seconds, seconds};
 
 /// The longest command that the kernel takes as one argument, bytes.
 pub const MAX_COMMAND_BYTES: usize = 131_071;
