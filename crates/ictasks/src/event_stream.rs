@@ -97,6 +97,7 @@ impl EventStream {
     /// Waits until all is written.
     pub fn finish(self) {
         drop(self.batches);
+        self.thread.thread().unpark();
         // A thread that has died has nothing more to write.
         let _ = self.thread.join();
     }
@@ -129,7 +130,8 @@ fn write(batches: &Receiver<Batch>, detail: Detail, file: File) {
         let mut written_at: Option<Instant> = None;
         while let Ok(first) = batches.recv() {
             let pause = written_at.map_or(Duration::ZERO, |at| TOGETHER.saturating_sub(at.elapsed()));
-            std::thread::sleep(pause);
+            // The end of the run unparks it.
+            std::thread::park_timeout(pause);
             for batch in std::iter::once(first).chain(batches.try_iter()) {
                 match batch {
                     Batch::Line(line) => writeln!(out, "{line}")?,
