@@ -268,9 +268,22 @@ fn a_run_directory_with_a_record_is_refused() {
         error: `[TMP]/run` holds the record of the run `run` (finished, 1 task)
           to go on with that run:               ictasks taskfarm --tasklist tasks.txt --run-dir run --workers 2 --resume
           to delete that record and run again:  ictasks taskfarm --tasklist tasks.txt --run-dir run --workers 2 --overwrite
+          to move it to `earlier` there:        ictasks taskfarm --tasklist tasks.txt --run-dir run --workers 2 --set-aside
           to keep it and run elsewhere:         ictasks taskfarm --tasklist tasks.txt --workers 2 --run-dir [TMP]/run-2
         ")
     });
+}
+
+#[test]
+fn set_aside_moves_the_record_and_all_that_tasks_made() {
+    let run = farm().tasks(["sh -c 'echo data > mine'", "true"]).run().expect(SUCCEEDED);
+    let run_id = run.record.run_json()["run_id"].as_str().expect("an id").to_owned();
+    let again = run.again().args(["--set-aside"]).run().expect(SUCCEEDED);
+    let earlier = again.record.directory().join("earlier").join(&run_id);
+    assert!(again.stderr.contains("is now in"), "{}", again.stderr);
+    assert_eq!(std::fs::read_to_string(earlier.join("task_0/mine")).expect("moved"), "data\n");
+    assert!(earlier.join("tasks.parquet").exists());
+    assert_ne!(again.record.run_json()["run_id"], run_id.as_str());
 }
 
 #[test]
