@@ -134,9 +134,9 @@ class Farm:
         while is_open:
             while self._lines:
                 follower.take(json.loads(self._lines.popleft()))
-            if not self._to_write and self._takes_tasks:
-                self._hand_over(follower)
-            for key, _ in self._selector.select():
+            # Between two handovers it only looks whether anything has happened.
+            was_handed = not self._to_write and self._takes_tasks and self._hand_over(follower)
+            for key, _ in self._selector.select(0 if was_handed else None):
                 if key.fd == self._events:
                     is_open = self._read_events()
                 elif key.fd == stderr.fileno():
@@ -146,13 +146,15 @@ class Farm:
         for rest in iter(lambda: os.read(stderr.fileno(), _CHUNK), b""):
             self._said += rest
 
-    def _hand_over(self, follower: Follower) -> None:
+    def _hand_over(self, follower: Follower) -> bool:
+        """Whether there was anything to hand over."""
         lines = follower.next_lines()
         if lines is None:
             self._end_of_tasks()
         elif lines and self._process.stdin is not None:
             self._to_write = memoryview(lines)
             self._write_tasks(self._process.stdin.fileno())
+        return bool(lines)
 
     @property
     def _takes_tasks(self) -> bool:

@@ -21,6 +21,8 @@ Callback = Callable[[Task], Any]
 
 # Tasks of a list that are handed over before they are needed.
 _AHEAD_OF_LISTS = 1000
+# Tasks of a list that are written at once.
+_TOGETHER = 64
 # Of a generator as many as end within this time (seconds), and none where tasks take so long (seconds).
 _AHEAD_S = 0.1
 _LONG_TASK_S = 0.5
@@ -69,6 +71,8 @@ class Following:
     def next_lines(self) -> Optional[bytes]:
         """The next tasks as JSON lines, as far as workers can use them; None after the last."""
         room = self._worker_count + self._ahead() - len(self._at_work)
+        # A generator may take its time: nobody waits for the second task of it to run the first.
+        room = min(room, _TOGETHER if self._source.is_list else 1)
         lines: List[bytes] = []
         while len(lines) < room:
             task = self._source.next()
