@@ -81,6 +81,13 @@ def test_a_task_that_is_tried_again_is_completed_once(tmp_path):
     assert len(run.attempts()) == 23 and len(run.tasks()) == 11
 
 
+def test_a_task_may_want_less_than_the_configuration(tmp_path):
+    config = Config(retries=2, expected_outputs=["out.h5"])
+    tasks = [Task(id="once", launch_cmd="exit 1", retries=0), Task(id="plain", launch_cmd="true", expected_outputs=[])]
+    ictasks.run(tasks, tmp_path, config)
+    assert [(task.outcome, task.attempt) for task in tasks] == [("failed", 1), ("succeeded", 1)]
+
+
 def test_callbacks_may_put_more_tasks_into_the_queue(tmp_path):
     tasks = queue.Queue()
     tasks.put(Task(id="0", launch_cmd="true"))

@@ -100,7 +100,8 @@ class Following:
             fields.update(self._call(task, task.launch_func))
         for name in _OPTIONS:
             value = getattr(task, name)
-            if value:
+            # 0 and an empty list are what the task wants instead of the configuration's.
+            if value is not None and value != {}:
                 fields[name] = plain(value)
         self._at_work[task.id] = task
         return json.dumps(fields).encode() + b"\n"
