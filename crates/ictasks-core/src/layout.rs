@@ -51,8 +51,8 @@ pub fn agent_log(host: &str, host_id: i32) -> String {
     format!("agent-{host}-{host_id}.log")
 }
 
-/// Name of the file in the journal to which the first `task.json` of a slot's tasks is a link.
-pub fn slot_draft(host_id: i32, worker_id: i32) -> String {
+/// Name of the file in the journal that becomes the last `task.json` of a slot's next task.
+pub fn slot_spare(host_id: i32, worker_id: i32) -> String {
     format!("agent-{host_id}-slot-{worker_id}.json")
 }
 

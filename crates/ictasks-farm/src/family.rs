@@ -13,7 +13,11 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, waitpid};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, getpid, kill_process, set_child_subreaper, waitid,
+    waitpid,
+};
 
 /// A slot whose agent is gone ends its task within this: its own grace, and some time to log it.
 const SLOTS_TAKE: Duration = Duration::from_secs(4);
@@ -49,8 +53,8 @@ impl Family {
     pub fn adopt_orphans() -> io::Result<Self> {
         set_child_subreaper(Some(getpid()))?;
         let own_pid = getpid().as_raw_nonzero().get();
-        let older = Processes::read().children(own_pid).into_iter().collect();
-        Ok(Self { own_pid, older })
+        let older = if has_children() { Processes::read().children(own_pid) } else { Vec::new() };
+        Ok(Self { own_pid, older: older.into_iter().collect() })
     }
 
     /// Waits until nothing is left of an agent that has ended and whose slots ran `program`: they end
@@ -59,6 +63,9 @@ impl Family {
     pub fn wait_until_gone(&self, program: Option<Program>) -> bool {
         let begun = Instant::now();
         loop {
+            if !has_children() {
+                return true;
+            }
             let processes = Processes::read();
             let mut children = processes.children(self.own_pid);
             children.retain(|pid| !self.older.contains(pid));
@@ -79,6 +86,13 @@ impl Family {
             std::thread::sleep(LOOK_EVERY);
         }
     }
+}
+
+/// Whether this process has any child, alive or to be waited for. Asking the kernel spares reading what all
+/// processes of a node say of themselves.
+fn has_children() -> bool {
+    let looks = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    !matches!(waitid(WaitId::All, looks), Err(Errno::CHILD))
 }
 
 /// Where its program cannot be seen, a process is taken for a slot.

@@ -7,13 +7,13 @@
 use std::path::Path;
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
-use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Field, Int64Type};
 
 use crate::error::RecordError;
 use crate::journal::{Damage, Part, TakeBatch, journal_dir, parts, project, read_part, stream};
 use crate::parquet_file::{Opened, ParquetFile};
-use crate::schema::{Table, part_schema};
+use crate::schema::Table;
 
 /// Events or samples of a run directory, to be read several times.
 pub(crate) struct Recorded {
@@ -55,20 +55,10 @@ impl Recorded {
         Ok(Self { table, before, journal, last_part, damages })
     }
 
-    /// Reads a small journal into memory: one live part and nothing else. Reading that means
-    /// checking every row, and a batch costs time in every column, however small it is.
-    pub(crate) fn keep_if_small(mut self) -> Result<Self, RecordError> {
-        let is_small = self.before.is_none()
-            && matches!(&self.journal[..], [] | [Piece::File(Part { finished: false, .. })]);
-        if is_small {
-            let mut kept = Vec::new();
-            for piece in std::mem::take(&mut self.journal) {
-                kept.extend(self.kept(piece)?);
-            }
-            let batch = concat_batches(&part_schema(self.table.columns()), &kept)?;
-            self.journal = vec![Piece::Kept(vec![batch])];
-        }
-        Ok(self)
+    /// Rows in memory that are all there is of a table. They come from one part of the journal.
+    pub(crate) fn of_rows(table: Table, rows: RecordBatch, last_part: Option<u32>) -> Self {
+        let journal = vec![Piece::Kept(vec![rows])];
+        Self { table, before: None, journal, last_part, damages: Vec::new() }
     }
 
     /// Reads all live parts into memory, so that every reading finds the same rows although the

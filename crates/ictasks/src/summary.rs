@@ -38,8 +38,9 @@ pub fn lines(end: &RunEnd, tally: &Tally) -> Vec<String> {
     lines
 }
 
-/// Shorter runs in which all went well give no reason to be read again.
-const WORTH_READING_S: f64 = 1.0;
+/// Shorter runs in which all went well are not read again at their end: that takes at least 20 ms, a
+/// noticeable part of them, and there is little to advise.
+const WORTH_READING_S: f64 = 3.0;
 
 /// What the record says of the run, and where it lies.
 pub fn findings(end: &RunEnd, tally: &Tally, run_dir: &Path) -> Vec<String> {

@@ -140,7 +140,7 @@ impl Slot {
         let order = &received.order;
         let directory = TaskDirectory::create(&self.run_dir, &self.parts.setup, order)?;
         let task_file = TaskFile::new(&self.parts, order);
-        directory.draft_task_file(&self.draft, &task_file.to_json())?;
+        directory.begin_task_file(&task_file.to_json())?;
         if !self.parts.worker.gpus.is_empty() {
             directory.write_gpu_ids(&gpu_binding::ids_text(&self.parts.worker.gpus))?;
         }
@@ -314,7 +314,7 @@ impl Slot {
         let Begun { directory, task_file } = begun;
         if !is_kept {
             directory.remove_files(&self.run_dir, &self.parts.setup, order.attempt);
-        } else if let Err(error) = directory.replace_task_file(&task_file.to_json(), &mut OwnIo::default()) {
+        } else if let Err(error) = directory.end_task_file(&task_file.to_json(), &self.spare) {
             if is_general(error.reason()) {
                 trouble.get_or_insert(error.to_string());
             } else {

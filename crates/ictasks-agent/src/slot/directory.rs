@@ -1,7 +1,8 @@
 //! A task's directory and the files that the farm keeps in it.
 //!
-//! With [`super::draft`] and [`super::output_file`] the only module that knows where a task's files lie.
+//! With [`super::spare`] and [`super::output_file`] the only module that knows where a task's files lie.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -11,8 +12,8 @@ use ictasks_core::protocol::{Setup, TaskOrder};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, mkdirat, openat, renameat, renameat_with, unlinkat};
 use rustix::io::Errno;
 
-use super::draft::Draft;
 use super::output_file::OutputFile;
+use super::spare::{self, Spare};
 use crate::process_table::OwnIo;
 use crate::trouble::{is_general, remedy};
 
@@ -50,6 +51,8 @@ pub struct TaskDirectory {
     stdout: OutputFile,
     /// `None` where both streams go to one file.
     stderr: Option<OutputFile>,
+    /// The first `task.json`, if this attempt made the file, until the last one takes its place.
+    first_task_file: Cell<Option<OwnedFd>>,
     /// Whether an earlier attempt has used it.
     is_used: bool,
     /// What lay there as `result.json` before this attempt, if anything.
@@ -105,7 +108,8 @@ impl TaskDirectory {
         let stdout = open(&setup.stdout_filename, stdout_limit)?;
         let stderr = if one_file { None } else { Some(open(&setup.stderr_filename, limits.stderr_bytes)?) };
         let old_results = if is_new { None } else { identity(descriptor.as_fd(), RESULTS_FILE) };
-        Ok(Self { name, path, descriptor, stdout, stderr, is_used, old_results })
+        let first_task_file = Cell::new(None);
+        Ok(Self { name, path, descriptor, stdout, stderr, first_task_file, is_used, old_results })
     }
 
     /// Its absolute path.
@@ -151,14 +155,28 @@ impl TaskDirectory {
         DirectoryError { action, path: self.path.clone(), source, is_of_task: false }
     }
 
-    /// Writes the first `task.json` of an attempt, before its process starts: a link to the slot's
-    /// [`Draft`]. [`TaskDirectory::replace_task_file`] puts a file of its own in its place.
-    pub fn draft_task_file(&self, draft: &Draft, json: &[u8]) -> Result<(), DirectoryError> {
-        match draft.link(json, self.descriptor.as_fd(), TASK_FILE) {
-            Ok(()) => Ok(()),
-            // A file of an earlier attempt is there, or the file system has no links.
-            Err(_) => self.replace_task_file(json, &mut OwnIo::default()),
+    /// Writes the first `task.json` of an attempt, before its process starts.
+    pub fn begin_task_file(&self, json: &[u8]) -> Result<(), DirectoryError> {
+        match spare::create(self.descriptor.as_fd(), TASK_FILE, json) {
+            Ok(file) => {
+                self.first_task_file.set(Some(file));
+                Ok(())
+            }
+            // That of an attempt that was given up before it began.
+            Err(Errno::EXIST) => self.replace_task_file(json, &mut OwnIo::default()),
+            Err(source) => Err(self.error("write task.json", source)),
         }
+    }
+
+    /// Writes the last `task.json` of an attempt: a reader sees the old document or the new one.
+    pub fn end_task_file(&self, json: &[u8], spare: &Spare) -> Result<(), DirectoryError> {
+        if let Some(first) = self.first_task_file.take() {
+            let exchanged = spare.exchange(json, self.descriptor.as_fd(), TASK_FILE, first);
+            if exchanged.map_err(|source| self.error("write task.json", source))? {
+                return Ok(());
+            }
+        }
+        self.replace_task_file(json, &mut OwnIo::default())
     }
 
     /// Replaces `task.json` as a whole: a reader sees the old document or the new one.
@@ -237,9 +255,9 @@ impl TaskDirectory {
     /// Removes what the farm wrote for this attempt and those before it, and the directory if nothing
     /// else is in it.
     pub fn remove_files(self, run_dir: &OwnedFd, setup: &Setup, attempt: i32) {
-        let Self { name, descriptor, stdout, stderr, .. } = self;
+        let Self { name, descriptor, stdout, stderr, first_task_file, .. } = self;
         // Removed while it is open, a file on NFS leaves another behind.
-        drop((stdout, stderr));
+        drop((stdout, stderr, first_task_file));
         let suffixes = (1..attempt).map(layout::attempt_suffix).chain([String::new()]);
         for suffix in suffixes {
             for file in own_files(setup) {

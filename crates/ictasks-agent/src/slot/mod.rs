@@ -5,7 +5,7 @@
 //! its task, hence it reaps and knows every descendant.
 //!
 //! - [`attempt`]: one attempt, from the order to the reply
-//! - [`directory`], [`draft`], [`output_file`]: the task's directory and the files in it
+//! - [`directory`], [`spare`], [`output_file`]: the task's directory and the files in it
 //! - [`environment`]: the task's environment
 //! - [`gpu_binding`]: how the task learns of its GPUs
 //! - [`launch`]: from a command to a process
@@ -20,7 +20,6 @@ mod attempt;
 mod calls;
 mod directory;
 mod disk;
-mod draft;
 mod environment;
 mod examine;
 mod expectations;
@@ -29,6 +28,7 @@ mod io_account;
 mod launch;
 mod output_file;
 mod results;
+mod spare;
 pub mod sweep;
 mod task_file;
 mod tree;
@@ -50,10 +50,10 @@ use crate::slot_log::SlotLog;
 use crate::sys;
 use crate::trouble::explained;
 use calls::Calls;
-use draft::Draft;
 use environment::Environment;
 use io_account::IoAccount;
 use launch::Launcher;
+use spare::Spare;
 
 pub use tree::nanoseconds;
 
@@ -91,7 +91,7 @@ struct Slot {
     calls: Calls,
     io_account: IoAccount,
     run_dir: OwnedFd,
-    draft: Draft,
+    spare: Spare,
     /// It has told of a task that made its own directory unfit for the farm's files.
     has_warned: bool,
 }
@@ -102,7 +102,8 @@ pub fn run(parts: SlotParts) -> i32 {
         Ok(mut slot) => {
             let code = slot.work();
             slot.calls.end();
-            slot.draft.remove();
+            // The recorder removes what is left in the journal.
+            let _ = slot.spare.remove();
             code
         }
         Err((replies, error)) => {
@@ -117,7 +118,7 @@ pub fn run(parts: SlotParts) -> i32 {
 impl Slot {
     fn prepare(mut parts: SlotParts) -> Result<Self, (ReplySender, std::io::Error)> {
         match Self::open(&mut parts) {
-            Ok((run_dir, launcher, draft)) => {
+            Ok((run_dir, launcher, spare)) => {
                 let environment = Environment::new(&parts.setup, &parts.worker);
                 Ok(Self {
                     environment,
@@ -125,7 +126,7 @@ impl Slot {
                     calls: Calls::default(),
                     io_account: IoAccount::open(),
                     run_dir,
-                    draft,
+                    spare,
                     parts,
                     has_warned: false,
                 })
@@ -134,7 +135,7 @@ impl Slot {
         }
     }
 
-    fn open(parts: &mut SlotParts) -> std::io::Result<(OwnedFd, Launcher, Draft)> {
+    fn open(parts: &mut SlotParts) -> std::io::Result<(OwnedFd, Launcher, Spare)> {
         sys::become_subreaper()?;
         sys::reset_signals();
         sys::signal_on_parent_death(tree::PARENT_DIED)?;
@@ -147,10 +148,10 @@ impl Slot {
         }
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
         let run_dir = rustix::fs::open(&parts.setup.run_dir, flags, Mode::empty())?;
-        let draft = Draft::create(&run_dir, parts.setup.host_id, parts.worker.id)?;
+        let spare = Spare::create(&run_dir, parts.setup.host_id, parts.worker.id)?;
         let seat = parts.setup.seat(&parts.host, &parts.worker);
         parts.log.append(&Line::Slot(seat))?;
-        Ok((run_dir, Launcher::new()?, draft))
+        Ok((run_dir, Launcher::new()?, spare))
     }
 
     fn work(&mut self) -> i32 {

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use arrow::ipc::writer::StreamWriter;
 use ictasks_core::column::Cell;
 
@@ -23,6 +24,9 @@ pub(crate) const BATCH_ROWS: usize = 2048;
 /// channel's patience, large enough for Parquet to pay. Tests want several in a short run.
 const PART_ROWS: usize = if cfg!(test) { 256 } else { 8192 };
 
+/// Rows of a short run that are kept in memory as well take no more than this.
+const KEPT_BYTES: usize = 8 << 20;
+
 /// The growing end of one table of the journal.
 pub(crate) struct LiveTable {
     table: Table,
@@ -32,6 +36,15 @@ pub(crate) struct LiveTable {
     rows: RowBuilder,
     part: Option<LivePart>,
     next_number: u32,
+    /// All rows of the run so far, as long as they are few: its end, which the user waits for, need not
+    /// read them back. `None` once they are many, or where there were others before.
+    kept: Option<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    batches: Vec<RecordBatch>,
+    bytes: usize,
 }
 
 struct LivePart {
@@ -53,7 +66,9 @@ impl LiveTable {
     ) -> Result<Self, RecordError> {
         let directory = journal_dir(run_dir);
         let in_journal = parts(&directory, table)?.last().map(|part| part.number);
-        let in_table = match ParquetFile::open(&run_dir.join(table.file_name()))? {
+        let before = ParquetFile::open(&run_dir.join(table.file_name()))?;
+        let is_first = in_journal.is_none() && matches!(before, Opened::Absent);
+        let in_table = match before {
             Opened::Whole(file) => file.last_part,
             Opened::Absent | Opened::Damaged(_) => None,
         };
@@ -66,6 +81,7 @@ impl LiveTable {
             rows: RowBuilder::new(table.columns()),
             part: None,
             next_number: last.map_or(0, |number| number + 1),
+            kept: is_first.then(Kept::default),
         })
     }
 
@@ -98,7 +114,27 @@ impl LiveTable {
         if part.rows >= PART_ROWS {
             self.finish_part()?;
         }
+        self.keep(batch);
         Ok(true)
+    }
+
+    fn keep(&mut self, batch: RecordBatch) {
+        let Some(kept) = &mut self.kept else { return };
+        kept.bytes += batch.get_array_memory_size();
+        kept.batches.push(batch);
+        if self.part.is_none() || kept.bytes > KEPT_BYTES {
+            self.kept = None;
+        }
+    }
+
+    /// All rows that the run directory has of this table, and the number of their part, if they are few
+    /// enough to have been kept.
+    pub(crate) fn take_kept(&mut self) -> Result<Option<(RecordBatch, Option<u32>)>, RecordError> {
+        let Some(kept) = self.kept.take() else { return Ok(None) };
+        // A batch costs time in every column, however small it is.
+        let rows = concat_batches(self.rows.schema(), &kept.batches)?;
+        let rows = rows.project(&(0..self.table.columns().len()).collect::<Vec<_>>())?;
+        Ok(Some((rows, self.part.as_ref().map(|part| part.number))))
     }
 
     /// Brings the live part to the disk.

@@ -19,6 +19,7 @@ use crate::journal::journal_dir;
 use crate::journal::live::LiveTable;
 use crate::lock::RunLock;
 use crate::manifest::{Host, RunFile, RunState, Session};
+use crate::recorded::Recorded;
 use crate::recovery::free_name;
 use crate::schema::Table;
 use crate::table_file::FileFacts;
@@ -237,7 +238,10 @@ impl RecorderThread {
 
     /// Makes the tables, then run.json, and only then removes the journal.
     fn finish(&mut self, end: RunEnd) -> Result<Finished, RecordError> {
-        let tables = tables::write(&self.run_dir, self.facts.clone(), Some(&self.reserve))?;
+        let events = recorded(&self.run_dir, Table::Events, &mut self.events)?;
+        let samples = recorded(&self.run_dir, Table::Samples, &mut self.samples)?;
+        let facts = self.facts.clone();
+        let tables = tables::write(&events, &samples, &self.run_dir, facts, Some(&self.reserve))?;
         // After a full disk the journal is known to end earlier.
         if self.trouble.check().is_ok() && tables.last_seq < self.last_seq {
             return Err(RecordError::JournalLost { path: journal_dir(&self.run_dir) });
@@ -272,6 +276,14 @@ impl RecorderThread {
             session.how_it_ended.get_or_insert_with(|| "the record could not be kept".to_owned());
         }
         let _ = self.touch();
+    }
+}
+
+/// What there is of events or samples: from memory if that is all, else from the journal and the tables.
+fn recorded(run_dir: &Path, table: Table, live: &mut LiveTable) -> Result<Recorded, RecordError> {
+    match live.take_kept()? {
+        Some((rows, last_part)) => Ok(Recorded::of_rows(table, rows, last_part)),
+        None => Recorded::open(run_dir, table),
     }
 }
 

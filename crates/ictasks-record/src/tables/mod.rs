@@ -49,19 +49,8 @@ struct Survey {
     warnings: Vec<String>,
 }
 
-/// Writes the four tables of a run directory from its journal and what the sessions before left.
-pub(crate) fn write(
-    run_dir: &Path,
-    facts: FileFacts,
-    reserve: Option<&Reserve>,
-) -> Result<Tables, RecordError> {
-    let events = Recorded::open(run_dir, Table::Events)?.keep_if_small()?;
-    let samples = Recorded::open(run_dir, Table::Samples)?.keep_if_small()?;
-    write_rows(&events, &samples, run_dir, facts, reserve)
-}
-
 /// Writes the four tables from these events and samples into a directory.
-pub(crate) fn write_rows(
+pub(crate) fn write(
     events: &Recorded,
     samples: &Recorded,
     into: &Path,
@@ -70,7 +59,7 @@ pub(crate) fn write_rows(
 ) -> Result<Tables, RecordError> {
     let survey = Survey::make(events)?;
     facts.last_seq = survey.last_seq.max(events.last_seq());
-    let write_one = |table: Table| {
+    let write_one = &|table: Table| {
         let path = into.join(table.file_name());
         let source = if table == Table::Samples { samples } else { events };
         let last_part = if table == Table::Samples { samples.last_part() } else { None };
@@ -78,20 +67,21 @@ pub(crate) fn write_rows(
         let file = TableFile::create(&path, survey.schema(table), &facts, reserve)?;
         survey.write(table, source, file)
     };
-    let all = |tables: &[Table]| -> Result<Vec<(Table, Written)>, RecordError> {
-        tables.iter().map(|table| Ok((*table, write_one(*table)?))).collect()
-    };
     let written = if events.is_kept() {
-        // A short run should end soon: its tasks have ended, so there is a processor for each half.
-        let (half, other_half) = std::thread::scope(|scope| {
-            let half = scope.spawn(|| all(&[Table::Events]));
-            let other_half = all(&[Table::Attempts, Table::Tasks, Table::Samples]);
-            (half.join().unwrap_or(Err(RecordError::Stopped)), other_half)
-        });
-        [half?, other_half?].into_iter().flatten().collect()
+        // A short run should end soon: its tasks have ended, so there are processors for its tables.
+        std::thread::scope(|scope| {
+            let threads = Table::ALL.map(|table| (table, scope.spawn(move || write_one(table))));
+            let written = threads
+                .into_iter()
+                .map(|(table, thread)| Ok((table, thread.join().unwrap_or(Err(RecordError::Stopped))?)));
+            written.collect::<Result<Vec<_>, RecordError>>()
+        })?
     } else {
         // One after the other: memory holds one row group of one table.
-        all(&Table::ALL)?
+        Table::ALL
+            .into_iter()
+            .map(|table| Ok((table, write_one(table)?)))
+            .collect::<Result<_, RecordError>>()?
     };
     let mut tables = Tables {
         files: Vec::new(),
