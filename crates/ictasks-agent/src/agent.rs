@@ -27,7 +27,8 @@ use crate::slot;
 use crate::slots::Slots;
 use crate::sys;
 
-/// Between two rounds of replies: this for each reply of the last round, at most [`LONGEST_PAUSE`].
+/// Between two rounds of replies: this for each reply of the last round, or for each order that is not
+/// answered yet if those are fewer, at most [`LONGEST_PAUSE`]. The last replies do not wait for more.
 const PAUSE_PER_REPLY: Duration = Duration::from_micros(400);
 const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 /// How often the loop looks after its slots when nothing else happens.
@@ -132,6 +133,8 @@ struct Agent {
     slots: Slots,
     enforcement: Enforcement,
     waiting: VecDeque<Vec<u8>>,
+    /// Orders that were taken and neither answered nor given back.
+    unanswered: u32,
     state: State,
     /// The stop that the coordinator waits for.
     stopping: Option<u32>,
@@ -155,7 +158,7 @@ impl Agent {
             self.pass_on_orders();
             match self.forward_replies() {
                 Forwarded::Replies(count) => {
-                    std::thread::sleep((PAUSE_PER_REPLY * count).min(LONGEST_PAUSE));
+                    std::thread::sleep((PAUSE_PER_REPLY * count.min(self.unanswered)).min(LONGEST_PAUSE));
                 }
                 Forwarded::SlotsEnded => break,
             }
@@ -216,6 +219,7 @@ impl Agent {
     fn take_request(&mut self, line: Vec<u8>) {
         if line.starts_with(RUN_PREFIX.as_bytes()) {
             self.waiting.push_back(line);
+            self.unanswered += 1;
             if self.state != State::Working {
                 self.give_back();
             }
@@ -275,7 +279,12 @@ impl Agent {
                 task_indices.push(received.order.task_index);
             }
         }
+        self.answered(task_indices.len());
         self.send(&Reply::Recalled { task_indices });
+    }
+
+    fn answered(&mut self, count: usize) {
+        self.unanswered = self.unanswered.saturating_sub(u32::try_from(count).unwrap_or(u32::MAX));
     }
 
     fn pass_on_orders(&mut self) {
@@ -298,7 +307,7 @@ impl Agent {
 
     fn forward_replies(&mut self) -> Forwarded {
         let mut lines = Vec::new();
-        let mut count = 0;
+        let (mut count, mut answers) = (0, 0);
         let mut ended = false;
         loop {
             match self.replies.try_receive() {
@@ -306,6 +315,7 @@ impl Agent {
                     lines.extend_from_slice(json);
                     lines.push(b'\n');
                     count += 1;
+                    answers += usize::from(Reply::answers_order(json));
                 }
                 Ok(Replied::Nothing) => break,
                 Ok(Replied::Ended) | Err(_) => {
@@ -314,6 +324,7 @@ impl Agent {
                 }
             }
         }
+        self.answered(answers);
         if count > 0 && self.output.send_lines(&lines).is_err() && !self.is_lost {
             self.is_lost = true;
             self.coordinator_lost();

@@ -229,6 +229,13 @@ pub enum Reply {
     Gone,
 }
 
+impl Reply {
+    /// Whether a reply, as JSON, says that an order has been dealt with by a slot; without parsing it.
+    pub fn answers_order(json: &[u8]) -> bool {
+        ["{\"finished\":", "{\"not_started\":"].iter().any(|prefix| json.starts_with(prefix.as_bytes()))
+    }
+}
+
 /// An agent and its host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NodeInfo {
@@ -377,5 +384,20 @@ impl TaskEnded {
     /// When its first process ended: its start and its wall time.
     pub fn finished_at(&self) -> Option<Timestamp> {
         Some(self.started_at?.plus_seconds(self.wall_s?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_to_an_order_is_known_by_its_beginning() {
+        let answers = |reply: &Reply| Reply::answers_order(&serde_json::to_vec(reply).unwrap());
+        let ended = TaskEnded::unmeasured(7, 1, 0, Outcome::Succeeded);
+        assert!(answers(&Reply::Finished(Box::new(ended))));
+        assert!(answers(&Reply::NotStarted { task_index: 7, message: String::new() }));
+        assert!(!answers(&Reply::Recalled { task_indices: vec![7] }));
+        assert!(!answers(&Reply::Warning { message: "{\"finished\":".to_owned() }));
     }
 }

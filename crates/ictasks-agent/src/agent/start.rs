@@ -84,6 +84,7 @@ impl Agent {
             slots: Slots::new(requests),
             enforcement: Enforcement::choose(&setup),
             waiting: VecDeque::new(),
+            unanswered: 0,
             state: State::Working,
             stopping: None,
             is_lost: false,
