@@ -9,8 +9,10 @@
 //! ```
 
 pub mod crash;
+pub mod disasters;
 mod farm;
 pub mod generated;
+pub mod lives;
 mod processes;
 pub mod programs;
 mod record;

@@ -1,8 +1,10 @@
 //! Farms over the nodes of a real Slurm, and what happens to nodes.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 
+use ictasks_tests::disasters::{self, Disaster};
+use ictasks_tests::lives;
 use ictasks_tests::slurm::Cluster;
 use ictasks_tests::table::Row;
 use ictasks_tests::{Record, SUCCEEDED, TERMINATED, wait_for};
@@ -11,26 +13,10 @@ use serde_json::{Value, json};
 const FARM: &str = "exec ICTASKS taskfarm --config farm.yaml --tasklist tasks.txt --run-dir run";
 const ALL_NODES: [&str; 4] = ["-N3", "-n12", "--no-kill", "--no-requeue"];
 
-/// Notes ten times a second that it lives, in a file of this attempt alone, until the file `go` is there.
-const LIVES: &str = "f=%SUBMITDIR%/live/%TASKID%.$$.$(hostname); \
-                     until [ -e %SUBMITDIR%/go ]; do echo $EPOCHREALTIME >> $f; sleep 0.1; done; echo done >> $f";
-
 fn prepared(cluster: &Cluster, yaml: &str, tasks: &[&str]) {
     cluster.file("farm.yaml", yaml);
     cluster.file("tasks.txt", tasks.concat());
-    fs::create_dir(cluster.directory().join("live")).unwrap();
-}
-
-fn task(command: &str) -> String {
-    format!("bash -c '{command}'\n")
-}
-
-/// Waits until so many attempts have begun.
-fn wait_for_lives(cluster: &Cluster, count: usize) {
-    wait_for("tasks to run", || {
-        let lives = fs::read_dir(cluster.directory().join("live")).unwrap().count();
-        (lives >= count).then_some(())
-    });
+    lives::prepare(cluster.directory());
 }
 
 fn go(cluster: &Cluster) {
@@ -48,39 +34,15 @@ fn hosts(record: &Record) -> HashSet<String> {
     hosts.iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// No two attempts at a task lived at one time, and as many ended as the record has successes.
-fn check_lives(cluster: &Cluster, record: &Record) {
-    let mut lives: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
-    let mut done = 0;
-    for entry in fs::read_dir(cluster.directory().join("live")).unwrap() {
-        let path = entry.unwrap().path();
-        let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
-        done += usize::from(text.ends_with("done\n"));
-        let times: Vec<f64> = text.lines().filter_map(|line| line.parse().ok()).collect();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if let (Some(first), Some(last)) = (times.first(), times.last()) {
-            lives.entry(name.split('.').next().unwrap().to_owned()).or_default().push((*first, *last));
-        }
-    }
-    for (task, mut lives) in lives {
-        lives.sort_by(|a, b| a.0.total_cmp(&b.0));
-        for pair in lives.windows(2) {
-            assert!(pair[0].1 < pair[1].0, "task {task} ran in two places: {lives:?}");
-        }
-    }
-    let outcomes = record.column("attempts", "outcome");
-    assert_eq!(outcomes.iter().filter(|outcome| **outcome == "succeeded").count(), done);
-}
-
 #[test]
 #[ignore = "needs Slurm"]
 fn every_node_of_an_allocation_works_by_one_step() {
     let cluster = Cluster::up(3);
-    let tasks = task(LIVES);
+    let tasks = lives::until_go();
     // Each node has one CPU of the job, so all have to work at one time.
     prepared(&cluster, "{}", &[tasks.as_str(); 3]);
     let job = cluster.submit(&["-N3", "-n3"], FARM);
-    wait_for_lives(&cluster, 3);
+    lives::wait_for_lives(cluster.directory(), 3);
     let steps = cluster.run(["squeue", "-h", "-s", "-j", &job.id, "-o", "%i %j"]);
     let agents = steps.lines().filter(|line| line.ends_with("ictasks-agent")).count();
     assert_eq!(agents, 1, "{steps}");
@@ -99,18 +61,18 @@ fn every_node_of_an_allocation_works_by_one_step() {
     assert_eq!((&slurm["job_id"], &slurm["job_nodelist"]), (&json!(job.id), &json!("node[1-3]")));
     let sampled: HashSet<Value> = record.column("samples", "host").into_iter().collect();
     assert_eq!(sampled.len(), 3);
-    check_lives(&cluster, &record);
+    lives::check(cluster.directory(), &record);
 }
 
 #[test]
 #[ignore = "needs Slurm"]
 fn tasks_see_the_gpus_of_their_nodes_and_no_two_the_same() {
     let cluster = Cluster::with(2, &[("MINI_SLURM_GPUS", "2")]);
-    let gpus = task(&format!("echo $(hostname) $ICTASKS_GPU_IDS > gpu; {LIVES}"));
+    let gpus = lives::until_go_after("echo $(hostname) $ICTASKS_GPU_IDS > gpu");
     let yaml = "task_distribution: {cores_per_task: 1, gpus_per_task: 1}";
     prepared(&cluster, yaml, &[gpus.as_str(); 4]);
     let job = cluster.submit(&["-N2", "-n8", "--gres=gpu:2"], FARM);
-    wait_for_lives(&cluster, 4);
+    lives::wait_for_lives(cluster.directory(), 4);
     go(&cluster);
     assert_eq!(job.end(), SUCCEEDED);
     let record = cluster.record("run");
@@ -123,15 +85,15 @@ fn tasks_see_the_gpus_of_their_nodes_and_no_two_the_same() {
 #[ignore = "needs Slurm"]
 fn what_ran_on_a_node_without_power_runs_elsewhere() {
     let cluster = Cluster::up(3);
-    let tasks = task(LIVES);
+    let tasks = lives::until_go();
     prepared(&cluster, "{}", &[tasks.as_str(); 4]);
     let job = cluster.submit(&ALL_NODES, &format!("{FARM} --workers 1"));
-    wait_for_lives(&cluster, 3);
+    lives::wait_for_lives(cluster.directory(), 3);
     cluster.disaster(&["kill-node", "2"]);
     // The fourth task has no place until then: the others hold theirs.
     let said = || fs::read_to_string(cluster.directory().join("job.out")).unwrap_or_default();
     wait_for("the loss to be known", || said().contains("node2 was lost").then_some(()));
-    assert_eq!(fs::read_dir(cluster.directory().join("live")).unwrap().count(), 3);
+    assert_eq!(lives::begun(cluster.directory()), 3);
     go(&cluster);
     assert_eq!(job.end(), SUCCEEDED);
     let record = cluster.record("run");
@@ -139,17 +101,17 @@ fn what_ran_on_a_node_without_power_runs_elsewhere() {
     assert_eq!(events(&record, "node_lost").len(), 1);
     let lost: Vec<Value> = record.column("attempts", "outcome");
     assert_eq!(lost.iter().filter(|outcome| **outcome == "node_lost").count(), 1);
-    check_lives(&cluster, &record);
+    lives::check(cluster.directory(), &record);
 }
 
 #[test]
 #[ignore = "needs Slurm"]
 fn a_short_cut_of_the_network_changes_nothing_and_a_long_one_costs_the_node() {
     let cluster = Cluster::up(3);
-    let tasks = task(LIVES);
+    let tasks = lives::until_go();
     prepared(&cluster, "{}", &[tasks.as_str(); 3]);
     let job = cluster.submit(&ALL_NODES, &format!("{FARM} --workers 1"));
-    wait_for_lives(&cluster, 3);
+    lives::wait_for_lives(cluster.directory(), 3);
     cluster.disaster(&["cut-node", "3"]);
     cluster.disaster(&["join-node", "3"]);
     cluster.disaster(&["cut-node", "2"]);
@@ -162,17 +124,25 @@ fn a_short_cut_of_the_network_changes_nothing_and_a_long_one_costs_the_node() {
     assert_eq!(record.column("tasks", "outcome"), ["succeeded"; 3]);
     let lost = events(&record, "node_lost");
     assert_eq!(lost.iter().map(|row| &row["host"]).collect::<Vec<_>>(), ["node2"]);
-    check_lives(&cluster, &record);
+    lives::check(cluster.directory(), &record);
+}
+
+#[test]
+#[ignore = "needs Slurm"]
+fn what_was_frozen_for_too_long_never_runs_beside_its_successor() {
+    let seed = (0..).find(|seed| Disaster::of(*seed) == Disaster::LongFreeze).unwrap();
+    let seen = disasters::round(seed);
+    assert!(seen.lost > 0, "{seen:?}");
 }
 
 #[test]
 #[ignore = "needs Slurm"]
 fn a_cancelled_job_completes_its_record_and_another_of_another_size_goes_on() {
     let cluster = Cluster::up(3);
-    let tasks = task(LIVES);
+    let tasks = lives::until_go();
     prepared(&cluster, "{}", &[tasks.as_str(); 5]);
     let job = cluster.submit(&ALL_NODES, &format!("{FARM} --workers 1"));
-    wait_for_lives(&cluster, 3);
+    lives::wait_for_lives(cluster.directory(), 3);
     job.cancel(&[]);
     assert_eq!(job.end(), TERMINATED);
     let record = cluster.record("run");
@@ -184,17 +154,17 @@ fn a_cancelled_job_completes_its_record_and_another_of_another_size_goes_on() {
     let job = cluster.submit(&["-N2", "-n8"], &format!("{FARM} --resume"));
     assert_eq!(job.end(), SUCCEEDED);
     assert_eq!(record.column("tasks", "outcome"), ["succeeded"; 5]);
-    check_lives(&cluster, &record);
+    lives::check(cluster.directory(), &record);
 }
 
 #[test]
 #[ignore = "needs Slurm"]
 fn when_the_coordinators_node_dies_nothing_runs_on_and_the_next_job_goes_on() {
     let cluster = Cluster::up(3);
-    let tasks = task(LIVES);
+    let tasks = lives::until_go();
     prepared(&cluster, "{}", &[tasks.as_str(); 3]);
     let lost = cluster.submit(&ALL_NODES, &format!("{FARM} --workers 1"));
-    wait_for_lives(&cluster, 3);
+    lives::wait_for_lives(cluster.directory(), 3);
     cluster.disaster(&["kill-node", "1", "down"]);
     // With `--no-kill` a job outlives the node of its script, and holds the others.
     lost.cancel(&[]);
@@ -208,5 +178,5 @@ fn when_the_coordinators_node_dies_nothing_runs_on_and_the_next_job_goes_on() {
     assert_eq!(job.end(), SUCCEEDED);
     let record = cluster.record("run");
     assert_eq!(record.column("tasks", "outcome"), ["succeeded"; 3]);
-    check_lives(&cluster, &record);
+    lives::check(cluster.directory(), &record);
 }

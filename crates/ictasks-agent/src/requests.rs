@@ -15,7 +15,7 @@ use crate::sys;
 pub const DOORBELL: i32 = libc::SIGUSR1;
 
 /// So long after the end of a lease the coordinator may take the tasks for ended, some of their end left out.
-const LATE_AFTER: Duration = Duration::from_secs(3);
+pub(crate) const LATE_AFTER: Duration = Duration::from_secs(3);
 
 /// What holds for all slots of an agent. Zero bytes mean: nothing is wanted.
 pub struct Requests {
@@ -78,15 +78,19 @@ impl Requests {
     /// How gently tasks end whose coordinator is gone: not at all where they may run elsewhere by now, since
     /// this node was frozen until long after the end of its lease.
     pub fn lost_grace(&self) -> Duration {
-        let ends_ns = u64::try_from(self.lease_ends_ns.load(Ordering::SeqCst)).unwrap_or(0);
-        let is_late = ends_ns > 0 && sys::boot_time() > Duration::from_nanos(ends_ns) + LATE_AFTER;
+        let is_late = self.lease_ends().is_some_and(|ends| sys::boot_time() > ends + LATE_AFTER);
         if is_late { Duration::ZERO } else { LOST_GRACE }
     }
 
     /// How long tasks may run without another word of the coordinator; `None` where it is on this node.
     pub fn lease_left(&self) -> Option<Duration> {
+        self.lease_ends().map(|ends| ends.saturating_sub(sys::boot_time()))
+    }
+
+    /// Until when, by the clock of [`sys::boot_time`].
+    pub fn lease_ends(&self) -> Option<Duration> {
         let ends_ns = u64::try_from(self.lease_ends_ns.load(Ordering::SeqCst)).unwrap_or(0);
-        (ends_ns > 0).then(|| Duration::from_nanos(ends_ns).saturating_sub(sys::boot_time()))
+        (ends_ns > 0).then(|| Duration::from_nanos(ends_ns))
     }
 
     /// Tasks are to be stopped, or to go on. Says whether that is new.

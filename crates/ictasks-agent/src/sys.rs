@@ -1,9 +1,10 @@
 //! The calls of the kernel and of the C library that have no safe wrapper in `rustix`.
 //!
 //! This is the one module of the workspace with `unsafe` code: forking, spawning (`spawn`), waiting with
-//! resource usage, signals, passing file descriptors, and shared memory. Every function here is safe to call; each `unsafe` block says why it is sound.
+//! resource usage, signals, timers, passing file descriptors, and shared memory. Every function here is safe to call; each `unsafe` block says why it is sound.
 #![allow(unsafe_code)]
 
+mod kill_timer;
 mod spawn;
 
 use std::ffi::c_int;
@@ -12,6 +13,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
+pub use kill_timer::KillTimer;
 pub use spawn::{SpawnError, Spawner, Streams};
 
 /// Resource usage and wait status of one reaped process.

@@ -104,7 +104,7 @@ fn write_once(run_dir: &Path, into: &Path) -> Result<Option<Snapshot>, RecordErr
         last_seq: None,
         last_part: None,
     };
-    let tables = tables::write(&events, &samples, into, facts, None)?;
+    let tables = tables::write(&events, &samples, into, facts, None, i64::MAX)?;
     if !events.is_still_there() || !samples.is_still_there() {
         return Ok(None);
     }

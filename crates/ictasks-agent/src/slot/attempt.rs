@@ -16,7 +16,7 @@ use super::output_file::OutputFile;
 use super::task_file::TaskFile;
 use super::tree::{self, Tree, Watched};
 use super::verdict::{MemoryFacts, Verdict};
-use super::{Slot, gpu_binding, io_account, results};
+use super::{Slot, dead_man, gpu_binding, io_account, results};
 use crate::clock::seconds;
 use crate::process_table::OwnIo;
 use crate::queue::Received;
@@ -159,8 +159,13 @@ impl Slot {
         if self.parts.setup.cwd == WorkingDirectory::Task {
             begun.directory.enter().map_err(NotRun::Trouble)?;
         }
+        dead_man::hold(self.parts.requests);
         let oom_kills_before = self.parts.requests.oom_kill_count();
-        match ready.and_then(|()| self.start(order, &begun.directory)) {
+        let started = ready.and_then(|()| self.start(order, &begun.directory));
+        if started.is_err() {
+            dead_man::let_go();
+        }
+        match started {
             Ok((started, sequence)) => {
                 let mut ended = self.follow(order, &started, begun, sequence, oom_kills_before);
                 ended.results_json = results::read(&begun.directory);
@@ -232,6 +237,8 @@ impl Slot {
             self.announce(order, started, begun, &mut own_io);
             begun.wait_for(&mut tree, started.monotonic_ns, &mut own_io);
         }
+        // Whatever the file system does from here on, nothing of the task runs.
+        dead_man::let_go();
         let after = self.io_account.read();
         let sampled = self.parts.cell.end();
         let end = tree.into_end();

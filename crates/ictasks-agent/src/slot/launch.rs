@@ -12,6 +12,7 @@ use ictasks_core::command::{Launch, Shell};
 use ictasks_core::protocol::{Setup, TaskOrder};
 use rustix::fs::{Access, Mode, OFlags};
 
+use super::dead_man;
 use super::directory::TaskDirectory;
 use super::environment::Variables;
 use crate::memory::oom_score::OomScore;
@@ -114,7 +115,7 @@ impl Launcher {
             stdout: task.directory.stdout().as_fd(),
             stderr: task.directory.stderr().unwrap_or(task.directory.stdout()).as_fd(),
             cgroup: task.cgroup,
-            dies_with_parent: false,
+            dies_with_parent: dead_man::is_held(),
         };
         let environment = task.variables.pairs();
         let (at, monotonic_ns) = (Timestamp::now(), sys::monotonic_ns());

@@ -18,6 +18,7 @@
 
 mod attempt;
 mod calls;
+mod dead_man;
 mod directory;
 mod disk;
 mod environment;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ictasks_core::attempt::{Cause, Usage};
 
+use super::dead_man;
 use super::sweep::{Sweep, Swept};
 use super::usage_sums::Sums;
 use crate::process_table::OwnIo;
@@ -28,6 +29,8 @@ const LEFTOVER_GRACE: Duration = Duration::from_secs(1);
 /// pause, and the longest (there may be one that even SIGKILL does not reach, waiting for a file server).
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 const LOOK_AGAIN_AT_MOST: Duration = Duration::from_millis(500);
+/// A slot looks at its lease so long before its end, as it knows it.
+const LOOK_AT_LEASE: Duration = Duration::from_secs(12);
 /// Until something happens.
 pub const FOREVER: Duration = Duration::from_secs(3600);
 
@@ -175,6 +178,7 @@ impl Tree {
         if self.is_over {
             return;
         }
+        dead_man::hold(self.watched.requests);
         self.obey(own_io);
         self.pass_deadlines(own_io);
         let deadline_ns = match (self.deadline_ns(), until_ns) {
@@ -268,6 +272,8 @@ impl Tree {
     fn deadline_ns(&self) -> Option<i64> {
         let lease_left = self.watched.requests.lease_left().filter(|_| self.end_seen.is_none());
         let lease_ns = lease_left.map(|left| {
+            // It will have been extended by then, and the dead man's handle wants to be moved.
+            let left = if left > LOOK_AT_LEASE { left - LOOK_AT_LEASE } else { left };
             sys::monotonic_ns().saturating_add(i64::try_from(left.as_nanos()).unwrap_or(i64::MAX))
         });
         lease_ns.into_iter().chain(self.phase_ends_ns()).min()

@@ -1,6 +1,6 @@
 //! Writing the journal: a live part grows by batches; a full one becomes a Parquet file.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -159,7 +159,7 @@ impl LiveTable {
             remove_if_there(&temporary(&finished))?;
             return converted.map(|_| ());
         }
-        fs::remove_file(&part.path).at("remove", &part.path)
+        remove_if_there(&part.path)
     }
 
     /// False if somebody wrote into our file. It stays as it is then, and the end will say so.

@@ -2,6 +2,7 @@
 //! makes the tables.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::park_timeout;
@@ -50,8 +51,10 @@ pub(super) struct RecorderThread {
     /// When the first write was made that is not synced.
     unsynced_since: Option<Instant>,
     touched: Instant,
-    /// The number of the last event that was taken.
-    last_seq: Option<i64>,
+    /// The number of the first event that was taken.
+    first_seq: Option<i64>,
+    /// How many were taken.
+    taken: usize,
     end: Option<RunEnd>,
     /// Given back, and its file removed, when this is dropped.
     _lock: RunLock,
@@ -90,7 +93,8 @@ impl RecorderThread {
             trouble,
             unsynced_since: None,
             touched: Instant::now(),
-            last_seq: None,
+            first_seq: None,
+            taken: 0,
             end: None,
             _lock: lock,
         };
@@ -157,7 +161,8 @@ impl RecorderThread {
         match message {
             Message::Events(events) => events.iter().try_for_each(|event| {
                 self.count(event);
-                self.last_seq = Some(event.seq);
+                self.first_seq.get_or_insert(event.seq);
+                self.taken += 1;
                 self.events.push(|take| event_row::cells(event, take))
             }),
             Message::Samples(samples) => {
@@ -240,10 +245,11 @@ impl RecorderThread {
     fn finish(&mut self, end: RunEnd) -> Result<Finished, RecordError> {
         let events = recorded(&self.run_dir, Table::Events, &mut self.events)?;
         let samples = recorded(&self.run_dir, Table::Samples, &mut self.samples)?;
-        let facts = self.facts.clone();
-        let tables = tables::write(&events, &samples, &self.run_dir, facts, Some(&self.reserve))?;
+        let (facts, reserve) = (self.facts.clone(), Some(&self.reserve));
+        let first_seq = self.first_seq.unwrap_or(i64::MAX);
+        let tables = tables::write(&events, &samples, &self.run_dir, facts, reserve, first_seq)?;
         // After a full disk the journal is known to end earlier.
-        if self.trouble.check().is_ok() && tables.last_seq < self.last_seq {
+        if self.trouble.check().is_ok() && tables.own_events < self.taken {
             return Err(RecordError::JournalLost { path: journal_dir(&self.run_dir) });
         }
         put_tables_in_place(&self.run_dir, &tables)?;
@@ -314,7 +320,12 @@ fn put_tables_in_place(run_dir: &Path, tables: &Tables) -> Result<(), RecordErro
 /// Removes what the recorder and the agents wrote into the journal's directory, except the lock.
 fn remove_journal(run_dir: &Path) -> Result<(), RecordError> {
     let directory = journal_dir(run_dir);
-    for entry in fs::read_dir(&directory).at("read", &directory)? {
+    let entries = match fs::read_dir(&directory) {
+        // A task removed it.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries.at("read", &directory)?,
+    };
+    for entry in entries {
         let entry = entry.at("read", &directory)?;
         let name = entry.file_name();
         let name = name.to_string_lossy();

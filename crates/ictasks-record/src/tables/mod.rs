@@ -31,8 +31,8 @@ use named::{NameFinder, NamedColumns};
 /// The tables, complete under their temporary names, neither synced nor in place.
 pub(crate) struct Tables {
     pub(crate) files: Vec<(Table, File)>,
-    /// The number of the last event of the journal, if it holds any.
-    pub(crate) last_seq: Option<i64>,
+    /// How many events have at least the number that was asked for.
+    pub(crate) own_events: usize,
     /// Tasks by their last outcome.
     pub(crate) outcomes: OutcomeCounts,
     pub(crate) warnings: Vec<String>,
@@ -46,18 +46,21 @@ struct Survey {
     params: NamedColumns,
     results: NamedColumns,
     last_seq: Option<i64>,
+    own_events: usize,
     warnings: Vec<String>,
 }
 
-/// Writes the four tables from these events and samples into a directory.
+/// Writes the four tables from these events and samples into a directory. Those events are counted whose
+/// number is `first_own_seq` or more.
 pub(crate) fn write(
     events: &Recorded,
     samples: &Recorded,
     into: &Path,
     mut facts: FileFacts,
     reserve: Option<&Reserve>,
+    first_own_seq: i64,
 ) -> Result<Tables, RecordError> {
-    let survey = Survey::make(events)?;
+    let survey = Survey::make(events, first_own_seq)?;
     facts.last_seq = survey.last_seq.max(events.last_seq());
     let write_one = &|table: Table| {
         let path = into.join(table.file_name());
@@ -85,7 +88,7 @@ pub(crate) fn write(
     };
     let mut tables = Tables {
         files: Vec::new(),
-        last_seq: survey.last_seq,
+        own_events: survey.own_events,
         outcomes: OutcomeCounts::default(),
         warnings: survey.warnings,
         damaged: Vec::new(),
@@ -134,13 +137,13 @@ fn count_outcomes(rows: &RecordBatch, counts: &mut OutcomeCounts) {
 }
 
 impl Survey {
-    fn make(events: &Recorded) -> Result<Self, RecordError> {
+    fn make(events: &Recorded, first_own_seq: i64) -> Result<Self, RecordError> {
         let mut last_rows = LastRows::default();
         let mut params = NameFinder::new("params_json", "param_");
         let mut results = NameFinder::new("results_json", "result_");
         params.know(&events.named(params.prefix()));
         results.know(&events.named(results.prefix()));
-        let mut last_seq = None;
+        let (mut last_seq, mut own_events) = (None, 0);
         let columns = [&last::COLUMNS[..], &["params_json", "results_json"]].concat();
         let damages = events.read(Some(&columns), &mut |batch| {
             last_rows.look(batch);
@@ -148,7 +151,10 @@ impl Survey {
             look(batch, "results_json", &mut results);
             let seq = batch.column_by_name("seq");
             let seq = seq.and_then(|column| column.as_primitive_opt::<Int64Type>());
-            last_seq = last_seq.max(seq.and_then(arrow::compute::max));
+            if let Some(seq) = seq {
+                last_seq = last_seq.max(arrow::compute::max(seq));
+                own_events += seq.values().iter().filter(|seq| **seq >= first_own_seq).count();
+            }
             Ok(())
         })?;
         if last_rows.any_several() {
@@ -162,7 +168,7 @@ impl Survey {
         let (results, of_results) = results.finish();
         warnings.extend(of_params);
         warnings.extend(of_results);
-        Ok(Self { last_rows, params, results, last_seq, warnings })
+        Ok(Self { last_rows, params, results, last_seq, own_events, warnings })
     }
 
     fn named(&self, column: &str) -> Option<&NamedColumns> {
