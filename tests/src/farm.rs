@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -120,6 +121,16 @@ impl Farm {
         fs::create_dir_all(folder).expect("make a folder");
         fs::write(&path, content).expect("write a file");
         self
+    }
+
+    /// Makes a program that is found before one of the same name elsewhere.
+    #[must_use]
+    pub fn program_in_path(self, name: &str, text: &str) -> Self {
+        let farm = self.file(&format!("bin/{name}"), text);
+        let directory = farm.directory().join("bin");
+        fs::set_permissions(directory.join(name), fs::Permissions::from_mode(0o755)).expect("make a program");
+        let path = std::env::var("PATH").unwrap_or_default();
+        farm.env("PATH", format!("{}:{path}", directory.display()))
     }
 
     /// Names an input: `--config FILE` or `--tasklist FILE`.

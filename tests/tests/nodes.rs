@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use ictasks_tests::programs::subject;
@@ -25,11 +24,7 @@ run() { exec sh -c "$command"; }
 /// A farm over these nodes, with `ssh` in the place of the program of that name.
 fn nodes(nodes: &str, tasks: &[&str], yaml: &str, ssh: &str) -> Farm {
     let farm = farm().tasks(tasks).yaml(format!("backend: ssh\nhosts: [{nodes}]\n{yaml}"));
-    let farm = farm.file("bin/ssh", format!("{SSH}{ssh}\n"));
-    let program = farm.directory().join("bin/ssh");
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    let path = format!("{}:{}", farm.directory().join("bin").display(), std::env::var("PATH").unwrap());
-    farm.env("PATH", path)
+    farm.program_in_path("ssh", &format!("{SSH}{ssh}\n"))
 }
 
 fn does(words: &str) -> String {

@@ -79,3 +79,48 @@ fn a_requeued_job_goes_on_with_its_run() {
     let said = fs::read_to_string(cluster.directory().join("job.out")).unwrap();
     assert!(said.contains("Slurm has started this job again"), "{said}");
 }
+
+#[test]
+#[ignore = "needs Slurm"]
+fn a_preempted_job_says_so() {
+    let partitions = "PreemptType=preempt/partition_prio\nPreemptMode=CANCEL\n\
+                      PartitionName=low Nodes=ALL PriorityTier=1\nPartitionName=high Nodes=ALL PriorityTier=10";
+    let cluster = Cluster::with(1, &[("MINI_SLURM_EXTRA", partitions)]);
+    cluster.file("tasks.txt", format!("touch %SUBMITDIR%/begun; exec {}\ntrue\n", does("await never")));
+    let job = cluster.submit(
+        &["-N1", "--exclusive", "-p", "low", "--no-requeue"],
+        "exec ICTASKS taskfarm --tasklist tasks.txt --run-dir run --workers 1",
+    );
+    wait_for_task(&cluster, "begun");
+    cluster.run(["sbatch", "-N1", "--exclusive", "-p", "high", "--output=/dev/null", "--wrap=true"]);
+    assert_eq!(job.end(), TERMINATED);
+    assert!(!tasks_live(&cluster));
+    let record = cluster.record("run");
+    assert_eq!(record.column("tasks", "outcome"), ["cancelled", "pending"]);
+    assert_eq!(record.column("tasks", "cause"), ["preempted"; 2]);
+}
+
+#[test]
+#[ignore = "needs Slurm"]
+fn at_the_time_limit_tasks_end_whether_they_trap_sigterm_or_not_and_the_next_job_goes_on() {
+    let cluster = Cluster::up(1);
+    cluster.file("farm.yaml", "walltime_margin: 0\nkill_grace: 1s\ntask_distribution: {cores_per_node: 3}\n");
+    let unless_second = "[ -e %SUBMITDIR%/second ] ||";
+    let traps = format!("bash -c '{unless_second} {{ trap \"\" TERM; while :; do sleep 1; done; }}'");
+    let obeys = format!("bash -c '{unless_second} while :; do sleep 1; done'");
+    cluster.file("tasks.txt", format!("{traps}\n{obeys}\ntouch %SUBMITDIR%/begun\ntrue\n"));
+    let farm = "exec ICTASKS taskfarm --config farm.yaml --tasklist tasks.txt --run-dir run";
+    // Slurm sees only every half minute whose time is up.
+    let job = cluster.submit(&["-N1", "--exclusive", "--time=1", "--no-requeue"], farm);
+    wait_for_task(&cluster, "begun");
+    assert_ne!(job.end(), SUCCEEDED);
+    assert!(!tasks_live(&cluster));
+    let record = cluster.record("run");
+    assert_eq!(record.column("tasks", "outcome"), ["cancelled", "cancelled", "succeeded", "succeeded"]);
+    assert_eq!(record.column("tasks", "cause")[..2], ["walltime"; 2]);
+    assert_eq!(record.run_json()["state"], "interrupted");
+    cluster.file("second", "");
+    let job = cluster.submit(&["-N1", "--exclusive"], &format!("{farm} --resume"));
+    assert_eq!(job.end(), SUCCEEDED);
+    assert_eq!(record.column("tasks", "outcome"), ["succeeded"; 4]);
+}

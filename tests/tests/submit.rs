@@ -1,7 +1,6 @@
 //! `ictasks submit` as far as it goes without a cluster, and shards.
 
 use std::fs;
-use std::path::Path;
 
 use ictasks_tests::programs::ictasks;
 use ictasks_tests::{BAD_INPUT, FAILED, Farm, Finished, SUCCEEDED, farm, report};
@@ -11,16 +10,7 @@ use serde_json::json;
 const STAND_IN: &str = "#!/bin/sh\necho \"$@\" > \"$PWD/given\"\n[ -z \"$REFUSES\" ] || { echo \"sbatch: error: $REFUSES\" >&2; exit 1; }\necho '4711;cluster'\n";
 
 fn submit(farm: Farm, words: &[&str]) -> Farm {
-    let path = farm.directory().join("bin");
-    let farm = farm.file("bin/sbatch", STAND_IN).command(["submit"].iter().chain(words));
-    make_executable(&path.join("sbatch"));
-    let old = std::env::var("PATH").unwrap_or_default();
-    farm.env("PATH", format!("{}:{old}", path.display()))
-}
-
-fn make_executable(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    farm.program_in_path("sbatch", STAND_IN).command(["submit"].iter().chain(words))
 }
 
 fn script(run: &Finished) -> String {

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ictasks_tests::programs::subject;
-use ictasks_tests::{FAILED, Farm, SUCCEEDED, farm};
+use ictasks_tests::{FAILED, Farm, SUCCEEDED, TERMINATED, farm, wait_for};
 use serde_json::json;
 
 fn does(words: &str) -> String {
@@ -74,4 +74,29 @@ fn variables_that_say_no_end_are_told_and_no_hindrance() {
         let run = farm().tasks(["true"]).ending_in(600).env(name, value).run().expect(SUCCEEDED);
         assert!(run.stderr.contains("the end of the allocation is not known"), "{}", run.stderr);
     }
+}
+
+/// The run of a task that never ends, in a job that gets SIGTERM, of which `squeue` says this.
+fn terminated(squeue_says: &str) -> ictasks_tests::Finished {
+    let squeue = format!("#!/bin/sh\ncase \"$*\" in *PreemptTime*) echo '{squeue_says}';; esac\n");
+    let run = farm().tasks([does("await never"), "true".to_owned()]).workers(1);
+    let run = run.program_in_path("squeue", &squeue).ending_in(86400).start();
+    let begun = || run.record.journal().iter().any(|event| event["kind"] == "task_started").then_some(());
+    wait_for("the task", begun);
+    run.signal(libc::SIGTERM);
+    run.wait().expect(TERMINATED)
+}
+
+#[test]
+fn the_end_of_a_preempted_job_is_told_as_such() {
+    let run = terminated("2026-11-28T18:07:44             ");
+    assert_eq!(run.record.column("tasks", "outcome"), ["cancelled", "pending"]);
+    assert_eq!(run.record.column("tasks", "cause"), ["preempted"; 2]);
+    assert!(run.stderr.contains("preempted: Slurm gave"), "{}", run.stderr);
+}
+
+#[test]
+fn the_end_of_another_job_is_an_interruption() {
+    let run = terminated("N/A                             ");
+    assert_eq!(run.record.column("tasks", "cause"), ["interrupted"; 2]);
 }

@@ -72,6 +72,8 @@ pub struct Plan {
     pub limits: Limits,
     /// When the allocation ends that the run has, if it does.
     pub deadline: Option<Timestamp>,
+    /// The Slurm job that the run is in, if it is in one: an end that is moved, and preemption.
+    pub slurm_job: Option<String>,
     /// How much of a task's output is kept.
     pub max_output: OutputLimits,
     /// Which tasks keep the files that the agent writes.
@@ -263,6 +265,7 @@ impl Plan {
             },
             limits,
             deadline: None,
+            slurm_job: None,
             max_output: config.max_output.limits(),
             task_files: config.task_files,
             gpu_binding: config.gpu_binding.unwrap_or_default(),

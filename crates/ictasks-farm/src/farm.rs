@@ -11,9 +11,11 @@ use ictasks_core::history::Matcher;
 use ictasks_core::plan::Plan;
 use ictasks_core::protocol::{Reply, Request};
 use ictasks_core::task_list::TaskSource;
+use tokio::signal::unix::SignalKind;
 use tokio::sync::mpsc;
 
 use crate::agents::{Agents, News};
+use crate::allocation::{AllocationWatch, Word};
 use crate::dispatcher::{AgentId, Dispatcher, RunEnd, Session, StopReason};
 use crate::error::FarmError;
 use crate::seen_ids::SeenIds;
@@ -57,6 +59,7 @@ impl Farm<'_> {
             agents,
             tasks: source::read_ahead(Reading { source, matcher: self.matcher, seen })?,
             stop_file: stop_file::watch(&self.plan.run_dir)?,
+            allocation: AllocationWatch::start(self.plan.slurm_job.as_deref())?,
             signals,
             suspension: Suspension::None,
             sinks: self.sinks,
@@ -83,6 +86,7 @@ struct Course<'a, 's> {
     agents: Agents<'a>,
     tasks: mpsc::Receiver<Batch>,
     stop_file: mpsc::Receiver<StopReason>,
+    allocation: AllocationWatch,
     signals: &'a mut Signals,
     suspension: Suspension,
     sinks: Vec<&'s mut dyn EventSink>,
@@ -96,6 +100,7 @@ enum Happening {
     Agent(News),
     Asked(Asked),
     StopFile(StopReason),
+    OfAllocation(Word),
     RetryIsDue,
     PatienceEnds,
 }
@@ -130,6 +135,7 @@ impl Course<'_, '_> {
             news = self.agents.next() => Happening::Agent(news),
             asked = self.signals.next() => Happening::Asked(asked),
             Some(reason) = self.stop_file.recv() => Happening::StopFile(reason),
+            word = self.allocation.next() => Happening::OfAllocation(word),
             () = until(due), if due.is_some() => Happening::RetryIsDue,
             () = self.suspension.patience_ends(), if self.suspension.is_asked() => Happening::PatienceEnds,
         }
@@ -144,14 +150,30 @@ impl Course<'_, '_> {
             Happening::Tasks(Some(Err(error))) => self.dispatcher.stop(StopReason::Input(error)),
             Happening::Tasks(None) => self.dispatcher.source_ended(),
             Happening::Agent(news) => self.take_news(news),
-            Happening::Asked(Asked::End(number)) => self.dispatcher.stop(StopReason::Signal(number)),
+            Happening::Asked(Asked::End(number)) => self.end(number),
             Happening::Asked(Asked::Drain) => self.dispatcher.stop(StopReason::Drain(SIGUSR1.to_owned())),
             Happening::Asked(Asked::Suspend) => self.suspend(),
             Happening::Asked(Asked::Continue) => self.proceed(),
             Happening::StopFile(reason) => self.dispatcher.stop(reason),
+            Happening::OfAllocation(Word::EndsAt(at)) => self.dispatcher.allocation_ends(at),
+            Happening::OfAllocation(Word::Signal { is_preempted: true, .. }) => {
+                self.dispatcher.stop(StopReason::Preempted);
+            }
+            Happening::OfAllocation(Word::Signal { number, is_preempted: false }) => {
+                self.dispatcher.stop(StopReason::Signal(number));
+            }
             // To tell the time was enough.
             Happening::RetryIsDue => {}
             Happening::PatienceEnds => self.suspension = Suspension::stop_itself(),
+        }
+    }
+
+    /// A signal wants the run to end. Slurm is asked why, if it may be Slurm's.
+    fn end(&mut self, number: i32) {
+        let may_be_slurms =
+            number == SignalKind::terminate().as_raw_value() && !self.dispatcher.is_ending_tasks();
+        if !(may_be_slurms && self.allocation.look_into(number)) {
+            self.dispatcher.stop(StopReason::Signal(number));
         }
     }
 

@@ -14,6 +14,7 @@ pub fn find(plan: &mut Plan) {
             return;
         }
     };
+    plan.slurm_job = Some(allocation.name());
     let end = allocation.end_at.map_or_else(|| squeue::ask(&allocation.name()), JobEnd::At);
     match end {
         JobEnd::At(at) if at > Timestamp::now() => {

@@ -133,6 +133,7 @@ fn stopped(stop: &StopReason) -> String {
                 .to_owned()
         }
         StopReason::TimeIsUp => "the end of the allocation is near: what still ran was ended".to_owned(),
+        StopReason::Preempted => "preempted: Slurm gave the job's nodes to another one".to_owned(),
         StopReason::DiskFull(message) => message.clone(),
         StopReason::Input(error) => chain(error),
         StopReason::Trouble(message) => message.clone(),

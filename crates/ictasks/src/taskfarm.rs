@@ -310,7 +310,7 @@ fn exit_code(end: &RunEnd) -> ExitCode {
     let left_out = end.skipped.get(&Reason::FailedBefore).copied().unwrap_or(0);
     match &end.stop {
         Some(StopReason::Signal(number)) => ExitCode::Signal(*number),
-        Some(StopReason::Stopped(_)) => ExitCode::Signal(SIGTERM),
+        Some(StopReason::Stopped(_) | StopReason::Preempted) => ExitCode::Signal(SIGTERM),
         Some(StopReason::Input(_)) => ExitCode::BadInput,
         Some(StopReason::Trouble(_) | StopReason::Record(_) | StopReason::DiskFull(_)) => {
             ExitCode::RecordFailed

@@ -24,16 +24,27 @@ pub enum JobEnd {
 
 /// Asks `squeue` for the end of a job.
 pub fn ask(job: &str) -> JobEnd {
-    let child = Command::new("squeue")
-        .args(["-h", "-j", job, "-o", "%e %L"])
+    said(&["-j", job, "-o", "%e %L"]).map_or(JobEnd::Unknown, |text| parse(&text, Timestamp::now()))
+}
+
+/// Asks `squeue` whether a job is preempted: its nodes are given to another one, and it is being ended.
+pub fn is_preempted(job: &str) -> bool {
+    said(&["-t", "all", "-j", job, "-O", "PreemptTime:32"]).is_some_and(|text| tells_preemption(&text))
+}
+
+/// What `squeue` says if asked so; `None` if it fails or does not answer.
+fn said(arguments: &[&str]) -> Option<String> {
+    let mut child = Command::new("squeue")
+        .arg("-h")
+        .args(arguments)
         // Times are written as this process sees them.
         .env("TZ", "UTC0")
         .env_remove("SLURM_TIME_FORMAT")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .spawn();
-    let Ok(mut child) = child else { return JobEnd::Unknown };
+        .spawn()
+        .ok()?;
     let begun = Instant::now();
     // A line is too little to fill the pipe, so that nobody need read before the end.
     while let Ok(None) = child.try_wait() {
@@ -42,12 +53,13 @@ pub fn ask(job: &str) -> JobEnd {
         }
         std::thread::sleep(INTERVAL);
     }
-    match child.wait_with_output() {
-        Ok(output) if output.status.success() => {
-            parse(&String::from_utf8_lossy(&output.stdout), Timestamp::now())
-        }
-        _ => JobEnd::Unknown,
-    }
+    let output = child.wait_with_output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Whether `squeue -h -j ID -O PreemptTime:32` tells the time of a preemption; a job that is not preempted has none.
+fn tells_preemption(output: &str) -> bool {
+    output.lines().any(|line| time::instant(line.trim()).is_some())
 }
 
 /// What `squeue -h -j ID -o '%e %L'` says at the time `now`, in UTC: the end, and the time left.
@@ -67,6 +79,13 @@ pub fn parse(output: &str, now: Timestamp) -> JobEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_preempted_job_has_a_time_of_preemption() {
+        assert!(tells_preemption("2026-11-28T18:07:44             \n"));
+        assert!(!tells_preemption("N/A                             \n"));
+        assert!(!tells_preemption(""));
+    }
 
     #[test]
     fn ends_as_squeue_tells_them() {

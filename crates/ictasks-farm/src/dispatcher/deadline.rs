@@ -59,6 +59,16 @@ impl Dispatcher<'_> {
         }
     }
 
+    /// The allocation ends then, which may be earlier or later than was known.
+    pub fn allocation_ends(&mut self, at: Timestamp) {
+        if self.walltime.move_end(&self.plan.limits, at, self.now) {
+            let minutes = (at.seconds_since(self.now) / 60.0).round();
+            self.warn(format!("Slurm has moved the end of the job: it is in {minutes} min"));
+        }
+        self.mind_the_end();
+        self.dispatch();
+    }
+
     /// When [`Dispatcher::mind_the_end`] should look.
     pub(super) fn end_to_mind(&self) -> Option<Timestamp> {
         self.walltime.ends_at().filter(|_| !self.is_ending_tasks())

@@ -25,6 +25,8 @@ pub enum StopReason {
     NothingFits,
     /// The end of the allocation is near.
     TimeIsUp,
+    /// Slurm gives the allocation to another job.
+    Preempted,
     /// The list turned out to be wrong while it was read.
     Input(InputError),
     /// Trouble of the farm itself.
@@ -45,6 +47,7 @@ impl StopReason {
             Self::NoneSucceeded(_) => Cause::NoneSucceeded,
             Self::DiskFull(_) => Cause::DiskFull,
             Self::NothingFits | Self::TimeIsUp => Cause::Walltime,
+            Self::Preempted => Cause::Preempted,
             Self::Input(_) => Cause::InputError,
             Self::Trouble(_) | Self::Record(_) => Cause::FarmTrouble,
         }
@@ -63,6 +66,7 @@ impl StopReason {
             }
             Self::NothingFits => "no task that is left would end before the allocation does".to_owned(),
             Self::TimeIsUp => "the end of the allocation".to_owned(),
+            Self::Preempted => "the job is preempted".to_owned(),
             Self::DiskFull(message) | Self::Trouble(message) => message.clone(),
             Self::Input(error) => error.to_string(),
             Self::Record(error) => error.to_string(),
@@ -71,7 +75,10 @@ impl StopReason {
 
     /// Whether tasks that run are ended, too; else they finish.
     pub(super) const fn ends_running_tasks(&self) -> bool {
-        matches!(self, Self::Signal(_) | Self::Stopped(_) | Self::TimeIsUp | Self::Record(_))
+        matches!(
+            self,
+            Self::Signal(_) | Self::Stopped(_) | Self::TimeIsUp | Self::Preempted | Self::Record(_)
+        )
     }
 
     /// Whether it is the user's or the limits' wish, and no trouble that must be told of in any case.

@@ -33,6 +33,8 @@ const REMEMBERED: usize = 200;
 const MOST_KINDS: usize = 4096;
 /// While so many tasks are held back, no others are read.
 const MOST_HELD: usize = 1 << 16;
+/// An end that has moved by less is the same: Slurm's own figures differ by seconds.
+const SAME_END_S: f64 = 30.0;
 /// Of the time that is left at the beginning, no more is kept for the end.
 const LARGEST_MARGIN_SHARE: f64 = 0.5;
 /// Of the time for the end, no more is given to tasks: the rest is for the record.
@@ -78,17 +80,34 @@ struct End {
     grace_s: f64,
 }
 
+impl End {
+    /// Of an allocation that ends at `deadline`, as is known since `now`.
+    fn of(limits: &Limits, deadline: Timestamp, now: Timestamp) -> Self {
+        let left_s = deadline.seconds_since(now);
+        let margin_s = limits.walltime_margin_s.min(left_s * LARGEST_MARGIN_SHARE);
+        let grace_s = limits.kill_grace_s.min(margin_s * LARGEST_GRACE_SHARE);
+        Self { at: deadline.plus_seconds(-margin_s), margin_s, grace_s }
+    }
+}
+
 impl Walltime {
     /// Of a session that begins now, in an allocation that ends at `deadline`. One that is over already is no
     /// allocation of this run's.
     pub(super) fn of(limits: &Limits, deadline: Option<Timestamp>, began_at: Timestamp) -> Self {
-        let end = deadline.filter(|deadline| *deadline > began_at).map(|deadline| {
-            let left_s = deadline.seconds_since(began_at);
-            let margin_s = limits.walltime_margin_s.min(left_s * LARGEST_MARGIN_SHARE);
-            let grace_s = limits.kill_grace_s.min(margin_s * LARGEST_GRACE_SHARE);
-            End { at: deadline.plus_seconds(-margin_s), margin_s, grace_s }
-        });
+        let end = deadline.filter(|deadline| *deadline > began_at);
+        let end = end.map(|deadline| End::of(limits, deadline, began_at));
         Self { end, expected_time_s: limits.expected_time_s, ..Self::default() }
+    }
+
+    /// The allocation ends at `deadline`. Whether that is news. What is held back is looked at again.
+    pub(super) fn move_end(&mut self, limits: &Limits, deadline: Timestamp, now: Timestamp) -> bool {
+        let known = self.end.map(|end| end.at.plus_seconds(end.margin_s));
+        if known.is_some_and(|known| known.seconds_since(deadline).abs() < SAME_END_S) {
+            return false;
+        }
+        self.end = Some(End::of(limits, deadline.max(now), now));
+        self.to_look_at.extend(self.held.keys().copied());
+        true
     }
 
     /// Whether there is an end.

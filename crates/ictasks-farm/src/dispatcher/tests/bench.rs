@@ -60,6 +60,7 @@ pub fn plan(workers: i32) -> Plan {
         pin_cores: false,
         limits: limits(),
         deadline: None,
+        slurm_job: None,
         max_output: OutputLimits { stdout_bytes: None, stderr_bytes: None },
         task_files: TaskFiles::All,
         gpu_binding: GpuBinding::File,
@@ -249,6 +250,12 @@ impl<'a> Bench<'a> {
 
     pub fn counted(&self, outcome: Outcome) -> i64 {
         self.dispatcher.counts.of(outcome)
+    }
+
+    /// The allocation ends so many seconds after the beginning of the session.
+    pub fn allocation_ends(&mut self, seconds: f64) {
+        self.dispatcher.allocation_ends(session().began_at.plus_seconds(seconds));
+        self.gather();
     }
 
     pub fn reply(&mut self, reply: Reply) {

@@ -234,3 +234,37 @@ fn no_more_is_held_back_than_fits_into_memory() {
     end_after(&mut bench, begun, 1.0);
     assert!(bench.dispatcher.wants_tasks(), "the others get their pending rows");
 }
+
+#[test]
+fn an_end_that_is_moved_away_lets_more_start_and_one_that_comes_nearer_less() {
+    let plan = until(630.0, 1, expecting(500.0));
+    let mut bench = Bench::new(&plan, false);
+    bench.tasks(0..4);
+    bench.source_ended();
+    // Nothing new, but for seconds.
+    bench.allocation_ends(620.0);
+    assert!(bench.warnings.is_empty());
+    bench.allocation_ends(2000.0);
+    assert_eq!(bench.warnings.len(), 1);
+    bench.at(490.0);
+    end_after(&mut bench, 0, 490.0);
+    assert!(bench.ordered().contains(&1));
+    bench.allocation_ends(1100.0);
+    bench.at(980.0);
+    end_after(&mut bench, 1, 490.0);
+    assert_eq!(bench.pending(), [(2, Some(Cause::Walltime)), (3, Some(Cause::Walltime))]);
+    assert!(matches!(stopped(bench), Some(StopReason::NothingFits)));
+}
+
+#[test]
+fn what_runs_is_ended_before_an_end_that_has_come_near() {
+    let plan = until(7200.0, 1, limits());
+    let mut bench = Bench::new(&plan, false);
+    bench.tasks(0..1);
+    bench.at(100.0);
+    bench.allocation_ends(160.0);
+    assert!(!bench.dispatcher.is_ending_tasks());
+    bench.at(131.0);
+    assert!(bench.dispatcher.is_ending_tasks());
+    assert!(matches!(stopped(bench), Some(StopReason::TimeIsUp)));
+}
