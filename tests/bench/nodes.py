@@ -1,19 +1,24 @@
 #!/usr/bin/env python3
 """What a task costs the coordinator of many nodes: the real program, its recorder on, and simulated nodes.
 
-    tests/bench/nodes.py --programs target/release --nodes 1000 --workers 128 -n 1000000
+    tests/bench/nodes.py --programs target/release --nodes 1000 --workers 128 -n 10000000
 
 `simulated_nodes` takes the place of ssh and plays all nodes: the protocol is whole, tasks succeed at once.
-CPU time is that of the coordinator's process alone, its record and its summary with it.
+CPU time and memory are those of the coordinator's process alone, its journal with it: until the last task has
+ended, in tenths of the list, and for the tables at the end. How far the run is, the parts of its journal tell.
 """
 
 import argparse
 import json
 import os
-import resource
+import re
 import subprocess
 import tempfile
+import time
 from pathlib import Path
+
+PART_EVENTS = 8192  # of the journal, rows a part
+TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
 def main():
@@ -23,6 +28,8 @@ def main():
     parser.add_argument("--workers", type=int, default=128)
     parser.add_argument("-n", "--tasks", type=int, default=1_000_000)
     arguments = parser.parse_args()
+    if arguments.tasks < PART_EVENTS:
+        parser.error(f"{arguments.tasks} tasks make no whole part of the journal: take {PART_EVENTS} or more")
     programs = arguments.programs.resolve()
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
@@ -37,23 +44,60 @@ def main():
         command += ["--run-dir", "run", "--progress", "none", "-q"]
         environment = {**os.environ, "PATH": f"{ssh.parent}:{os.environ['PATH']}"}
         process = subprocess.Popen(command, cwd=place, env=environment)
-        _, status, usage = os.wait4(process.pid, 0)
-        assert os.waitstatus_to_exitcode(status) == 0, status
+        begun = time.monotonic()
+        looks = list(follow(process.pid, place / "run" / "journal"))
+        end_s = cpu_s(process.pid)  # of a process that has ended and is not waited for yet
+        assert process.wait() == 0, process.returncode
         run = json.loads((place / "run" / "run.json").read_text())
         assert run["totals"]["tasks"] == arguments.tasks, run["totals"]
-        report(arguments, run, usage)
+        print(json.dumps(figures(arguments, looks, begun, end_s), indent=1))
 
 
-def report(arguments, run, usage):
-    # wait4 adds what the coordinator itself has waited for: the nodes, and the report at the end.
-    print(json.dumps({
+def follow(pid, journal):
+    """Looks at the coordinator until it ends: tasks that have ended, CPU seconds, resident KiB, time."""
+    while not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        parts = [int(part) for part in re.findall(r"events-(\d+)", " ".join(names(journal)))]
+        status = Path(f"/proc/{pid}/status").read_text()
+        memory = re.search(r"VmRSS:\s+(\d+)", status)
+        if memory:
+            yield max(parts, default=0) * PART_EVENTS // 2, cpu_s(pid), int(memory[1]), time.monotonic()
+        time.sleep(0.05)
+
+
+def names(directory):
+    try:
+        return os.listdir(directory)
+    except FileNotFoundError:
+        return []
+
+
+def cpu_s(pid):
+    """User and system time of the process, without what it has waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) * TICK_S
+
+
+def figures(arguments, looks, begun, end_s):
+    def cost_us(first, last):
+        """CPU of a task between two shares of the list, microseconds."""
+        reached = [next(look for look in looks if look[0] >= share * most) for share in (first, last)]
+        (tasks, spent), (tasks_then, spent_then) = (look[:2] for look in reached)
+        return round((spent_then - spent) / max(tasks_then - tasks, 1) * 1e6, 1)
+
+    most = max(look[0] for look in looks)
+    working_s, worked_until = next((look[1], look[3]) for look in looks if look[0] == most)
+    while_working = [look[2] for look in looks if look[1] <= working_s]
+    return {
         "nodes": arguments.nodes,
         "workers": arguments.nodes * arguments.workers,
         "tasks": arguments.tasks,
-        "cpu_s_with_children": round(usage.ru_utime + usage.ru_stime, 2),
-        "max_rss_mib": round(usage.ru_maxrss / 1024, 1),
-        "session": {key: run["sessions"][0][key] for key in ("began_at", "ended_at")},
-    }))
+        "tasks_a_s": round(most / (worked_until - begun)),
+        "cpu_us_a_task": round(working_s / most * 1e6, 1),
+        "cpu_us_a_task_by_tenths": [cost_us(tenth / 10, (tenth + 1) / 10) for tenth in range(10)],
+        "cpu_us_a_task_for_the_tables": round((end_s - working_s) / arguments.tasks * 1e6, 1),
+        "max_rss_mib": round(max(while_working) / 1024, 1),
+        "max_rss_mib_at_the_end": round(max(look[2] for look in looks) / 1024, 1),
+    }
 
 
 if __name__ == "__main__":

@@ -52,6 +52,8 @@ pub const LOCAL_AGENT: AgentId = 0;
 
 /// While so many tasks back off, no others are read.
 const MOST_BACKING_OFF: usize = 1 << 16;
+/// Tasks that are read and wait for an agent at most: memory holds what runs, and not as much again.
+const MOST_READY: usize = 16 * 1024;
 
 /// What identifies a session.
 #[derive(Clone, Debug)]
@@ -238,7 +240,7 @@ impl<'a> Dispatcher<'a> {
         }
         // Before the first agent is there, and after the last, something is read for the next.
         let most = self.most_in_flight().max(self.plan.workers.len()).max(1);
-        self.queue.ready_count() + self.in_flight.len() < most * 2
+        self.queue.ready_count() < most.min(MOST_READY)
             && self.queue.backing_off_count() < MOST_BACKING_OFF
             && !self.walltime.is_full()
     }

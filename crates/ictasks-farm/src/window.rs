@@ -12,7 +12,8 @@ const ROUND_TRIP_S: f64 = 0.02;
 const OVERHEAD_S: f64 = 0.0002;
 /// Durations that the median is taken over.
 const REMEMBERED: usize = 32;
-const LARGEST: usize = 8192;
+/// What all agents together read ahead at most: more than the coordinator itself hands out in the time.
+pub const LARGEST: usize = 8192;
 
 /// Learns from the durations of the last tasks.
 #[derive(Clone, Debug)]

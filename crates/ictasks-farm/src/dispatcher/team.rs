@@ -9,7 +9,7 @@ use ictasks_core::attempt::{Outcome, Seat};
 use ictasks_core::protocol::{NodeInfo, Setup, Worker};
 
 use super::black_hole::{Elsewhere, Row};
-use crate::window::Window;
+use crate::window::{self, Window};
 
 /// Names an agent: the number of its host within the run.
 pub type AgentId = i32;
@@ -254,13 +254,15 @@ impl Team {
     /// Puts an agent where it belongs among those with room.
     fn settle(&mut self, id: AgentId) {
         let reads_ahead = self.reads_ahead;
+        let share = (window::LARGEST / self.agents.len().max(1)).max(1);
         let Some(agent) = usize::try_from(id).ok().and_then(|position| self.agents.get_mut(position)) else {
             return;
         };
+        let window = || agent.window.size().min(agent.worker_count() + share);
         let most = match reads_ahead {
             _ if !agent.takes_tasks() => 0,
-            ReadAhead::Window => agent.window.size(),
-            ReadAhead::Learnt if agent.window.has_learnt() => agent.window.size(),
+            ReadAhead::Window => window(),
+            ReadAhead::Learnt if agent.window.has_learnt() => window(),
             ReadAhead::Learnt | ReadAhead::Nothing => agent.worker_count(),
         };
         self.capacity = self.capacity - agent.capacity + most;
