@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
+use std::process::Command;
 
 use ictasks_tests::programs::subject;
 use ictasks_tests::{
@@ -255,5 +256,30 @@ fn hosts_have_to_be_named() {
 fn mpiexec_starts_an_agent_on_each_node_that_it_knows() {
     let run = farm().yaml("backend: mpi").tasks(["echo $OMPI_COMM_WORLD_SIZE"]).run().expect(SUCCEEDED);
     assert_eq!(run.record.stdout("0"), "1\n");
+    assert_eq!(kinds(&run, "node_joined"), 1);
+}
+
+#[test]
+#[ignore = "needs Open SSH, and as root /run/sshd"]
+fn ssh_starts_an_agent_on_a_host() {
+    let farm = farm().yaml("backend: ssh\nhosts: [localhost]").tasks(["echo $SSH_CONNECTION"]);
+    let directory = farm.directory().join("ssh");
+    fs::create_dir(&directory).unwrap();
+    let place = directory.display().to_string();
+    for name in ["host", "key"] {
+        let words = ["-q", "-t", "ed25519", "-N", "", "-f", name];
+        let made = Command::new("ssh-keygen").args(words).current_dir(&directory).status();
+        assert!(made.unwrap().success());
+    }
+    let settings = format!(
+        "HostKey {place}/host\nAuthorizedKeysFile {place}/key.pub\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n"
+    );
+    // A server for this one connection, which listens nowhere.
+    let ssh = format!(
+        "#!/bin/sh\nexec /usr/bin/ssh -F none -o BatchMode=yes -o ProxyCommand='/usr/sbin/sshd -i -f {place}/config' \\
+         -i {place}/key -o StrictHostKeyChecking=no -o UserKnownHostsFile={place}/known -o LogLevel=ERROR \"$@\"\n"
+    );
+    let run = farm.file("ssh/config", settings).program_in_path("ssh", &ssh).run().expect(SUCCEEDED);
+    assert_eq!(run.record.stdout("0").split_whitespace().count(), 4, "it came by ssh");
     assert_eq!(kinds(&run, "node_joined"), 1);
 }
