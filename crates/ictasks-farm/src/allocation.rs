@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 use crate::error::FarmError;
 
-/// Between two looks at the end of the job.
-const INTERVAL: Duration = Duration::from_secs(60);
+/// Between two looks at the end of the job. A cluster may have thousands of jobs that look.
+const INTERVAL: Duration = Duration::from_secs(300);
 /// Longer than this a SIGTERM is not looked into.
 const PATIENCE: Duration = Duration::from_secs(2);
 

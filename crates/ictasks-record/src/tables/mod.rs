@@ -1,12 +1,14 @@
 //! The end of a run: the journal becomes the four tables.
 //!
-//! Streaming passes, a table each, so that memory holds no more than a row group of a table:
+//! A short run's rows are in memory still, and its tables are written at one time. Of others: streaming
+//! passes, a table each, so that memory holds no more than a row group of a table:
 //! a survey ([`Survey`]) finds what only the whole run can tell ([`named`], [`last`]), over all its
 //! sessions, then each table is written under its temporary name.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
@@ -72,11 +74,15 @@ pub(crate) fn write(
     };
     let written = if events.is_kept() {
         // A short run should end soon: its tasks have ended, so there are processors for its tables.
-        std::thread::scope(|scope| {
-            let threads = Table::ALL.map(|table| (table, scope.spawn(move || write_one(table))));
-            let written = threads
-                .into_iter()
-                .map(|(table, thread)| Ok((table, thread.join().unwrap_or(Err(RecordError::Stopped))?)));
+        thread::scope(|scope| {
+            let threads = Table::ALL.map(|table| {
+                // The system may have no more threads.
+                (table, thread::Builder::new().spawn_scoped(scope, move || write_one(table)).ok())
+            });
+            let written = threads.into_iter().map(|(table, thread)| {
+                let written = thread.map(|thread| thread.join().unwrap_or(Err(RecordError::Stopped)));
+                Ok((table, written.unwrap_or_else(|| write_one(table))?))
+            });
             written.collect::<Result<Vec<_>, RecordError>>()
         })?
     } else {
