@@ -41,6 +41,18 @@ impl Random {
     }
 }
 
+/// Rounds and first seed, as the words of a command line give them: `[ROUNDS [SEED]]`, else these. `None` if they
+/// are anything else.
+pub fn rounds_and_seed(words: impl Iterator<Item = String>, otherwise: (u64, u64)) -> Option<(u64, u64)> {
+    let numbers: Vec<u64> = words.map(|word| word.parse().ok()).collect::<Option<_>>()?;
+    match numbers[..] {
+        [] => Some(otherwise),
+        [rounds] => Some((rounds, otherwise.1)),
+        [rounds, seed] => Some((rounds, seed)),
+        _ => None,
+    }
+}
+
 /// What a round saw, for a report.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Round {

@@ -104,37 +104,26 @@ pub fn round(seed: u64) -> Round {
     finish(&cluster, &job, disaster, &node)
 }
 
-/// Does it, and undoes what is to be undone.
+/// Does it, and undoes what is to be undone: after some seconds, or once the tasks run elsewhere.
 fn strike(cluster: &Cluster, disaster: Disaster, node: &str) {
-    let until_lost = || {
-        let said = || fs::read_to_string(cluster.directory().join("job.out")).unwrap_or_default();
-        wait_for("the loss to be known", || said().contains("was lost").then_some(()));
-        thread::sleep(AFTER_THE_LOSS);
+    let (verb, undone_by) = match disaster {
+        Disaster::PowerFails => ("kill-node", None),
+        Disaster::DaemonDies => ("kill-slurmd", None),
+        Disaster::ShortCut | Disaster::LongCut => ("cut-node", Some("join-node")),
+        Disaster::ShortFreeze | Disaster::LongFreeze => ("freeze-node", Some("thaw-node")),
     };
-    match disaster {
-        Disaster::PowerFails => {
-            cluster.disaster(&["kill-node", node]);
-            until_lost();
+    cluster.disaster(&[verb, node]);
+    match disaster.costs_the_node() {
+        Some(true) => {
+            let said = || fs::read_to_string(cluster.directory().join("job.out")).unwrap_or_default();
+            wait_for("the loss to be known", || said().contains("was lost").then_some(()));
+            thread::sleep(AFTER_THE_LOSS);
         }
-        Disaster::DaemonDies => cluster.disaster(&["kill-slurmd", node]),
-        Disaster::ShortCut | Disaster::LongCut => {
-            cluster.disaster(&["cut-node", node]);
-            if disaster == Disaster::LongCut {
-                until_lost()
-            } else {
-                thread::sleep(SHORT)
-            }
-            cluster.disaster(&["join-node", node]);
-        }
-        Disaster::ShortFreeze | Disaster::LongFreeze => {
-            cluster.disaster(&["freeze-node", node]);
-            if disaster == Disaster::LongFreeze {
-                until_lost()
-            } else {
-                thread::sleep(SHORT)
-            }
-            cluster.disaster(&["thaw-node", node]);
-        }
+        Some(false) => thread::sleep(SHORT),
+        None => {}
+    }
+    if let Some(verb) = undone_by {
+        cluster.disaster(&[verb, node]);
     }
     // What a node does that is back shows now, if it does anything.
     thread::sleep(AFTER_THE_LOSS);

@@ -6,15 +6,9 @@ use std::process::ExitCode;
 use ictasks_tests::crash;
 
 fn main() -> ExitCode {
-    let numbers: Result<Vec<u64>, _> = std::env::args().skip(1).map(|word| word.parse()).collect();
-    let (rounds, seed) = match numbers.as_deref() {
-        Ok([]) => (30, 1),
-        Ok([rounds]) => (*rounds, 1),
-        Ok([rounds, seed]) => (*rounds, *seed),
-        _ => {
-            eprintln!("usage: crash [ROUNDS [SEED]]");
-            return ExitCode::from(2);
-        }
+    let Some((rounds, seed)) = crash::rounds_and_seed(std::env::args().skip(1), (30, 1)) else {
+        eprintln!("usage: crash [ROUNDS [SEED]]");
+        return ExitCode::from(2);
     };
     let mut sum = crash::Round::default();
     for round in seed..seed + rounds {

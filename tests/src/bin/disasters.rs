@@ -3,18 +3,12 @@
 
 use std::process::ExitCode;
 
-use ictasks_tests::disasters;
+use ictasks_tests::{crash, disasters};
 
 fn main() -> ExitCode {
-    let numbers: Result<Vec<u64>, _> = std::env::args().skip(1).map(|word| word.parse()).collect();
-    let (rounds, seed) = match numbers.as_deref() {
-        Ok([]) => (20, 0),
-        Ok([rounds]) => (*rounds, 0),
-        Ok([rounds, seed]) => (*rounds, *seed),
-        _ => {
-            eprintln!("usage: disasters [ROUNDS [SEED]]");
-            return ExitCode::from(2);
-        }
+    let Some((rounds, seed)) = crash::rounds_and_seed(std::env::args().skip(1), (20, 0)) else {
+        eprintln!("usage: disasters [ROUNDS [SEED]]");
+        return ExitCode::from(2);
     };
     for round in seed..seed + rounds {
         let seen = disasters::round(round);
