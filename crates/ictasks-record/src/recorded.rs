@@ -105,9 +105,12 @@ impl Recorded {
         Ok(batches)
     }
 
-    /// Whether it is in memory.
-    pub(crate) fn is_kept(&self) -> bool {
-        self.before.is_none() && self.journal.iter().all(|piece| matches!(piece, Piece::Kept(_)))
+    /// All rows, if they came from memory ([`Recorded::of_rows`]).
+    pub(crate) fn at_once(&self) -> Option<&RecordBatch> {
+        match (&self.before, &self.journal[..]) {
+            (None, [Piece::Kept(batches)]) if batches.len() == 1 => batches.first(),
+            _ => None,
+        }
     }
 
     /// The last part of the journal, or the last one that the table holds.

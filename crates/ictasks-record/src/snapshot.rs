@@ -108,7 +108,7 @@ fn write_once(run_dir: &Path, into: &Path) -> Result<Option<Snapshot>, RecordErr
     if !events.is_still_there() || !samples.is_still_there() {
         return Ok(None);
     }
-    for (table, _) in &tables.files {
+    for table in Table::ALL {
         put_in_place(&into.join(table.file_name()))?;
     }
     damages.extend(found.losses);

@@ -1,14 +1,23 @@
 //! One Parquet file: created under a temporary name, compressed, with the facts of its run.
+//!
+//! Rows come in batches, or all at one time. The columns of the second kind are encoded one after the
+//! other: a compressor takes some hundred kilobytes, and those of sixty columns at one time would
+//! have to be fetched from the system, page by page, at the end of a run of a second.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, SchemaRef};
-use parquet::arrow::ArrowWriter;
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::column::writer::ColumnCloseResult;
+use parquet::file::metadata::{KeyValue, ParquetMetaData};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::ColumnPath;
 
 use crate::FORMAT_VERSION;
@@ -53,10 +62,12 @@ pub(crate) struct TableFile {
     path: PathBuf,
     schema: SchemaRef,
     writer: ArrowWriter<ReservedWriter<File>>,
+    is_of_record: bool,
 }
 
 impl TableFile {
-    /// Begins the file that is to become `path`, under its temporary name.
+    /// Begins the file that is to become `path`, under its temporary name. `reserve` is for files of the
+    /// record: they are synced at their end. Others are copies that somebody reads today.
     pub(crate) fn create(
         path: &Path,
         schema: SchemaRef,
@@ -64,12 +75,13 @@ impl TableFile {
         reserve: Option<&Reserve>,
     ) -> Result<Self, RecordError> {
         let temporary = temporary(path);
-        let file = File::create(&temporary).at("create", &temporary)?;
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&temporary);
+        let file = file.at("create", &temporary)?;
         let sink = ReservedWriter::new(file, &temporary, reserve);
         let properties = properties(&schema, facts);
         let writer =
             ArrowWriter::try_new(sink, SchemaRef::clone(&schema), Some(properties)).at("write", path)?;
-        Ok(Self { path: path.to_path_buf(), schema, writer })
+        Ok(Self { path: path.to_path_buf(), schema, writer, is_of_record: reserve.is_some() })
     }
 
     /// The schema that batches must have.
@@ -81,12 +93,99 @@ impl TableFile {
         self.writer.write(batch).at("write", &self.path)
     }
 
-    /// Completes the file; it is neither synced nor in its place.
-    pub(crate) fn close(mut self) -> Result<File, RecordError> {
+    /// Completes the file. It is not in its place yet.
+    pub(crate) fn close(mut self) -> Result<(), RecordError> {
         self.writer.finish().at("write", &self.path)?;
-        let file = self.writer.inner().inner().try_clone();
-        file.at("write", &self.path)
+        if self.is_of_record {
+            self.writer.inner().inner().sync_all().at("sync", &self.path)?;
+        }
+        Ok(())
     }
+
+    /// Completes the file with these columns, all rows of each. `behind` is a table of the same
+    /// rows whose columns come first, as they are in its file.
+    pub(crate) fn write_at_once(
+        self,
+        columns: &[ArrayRef],
+        behind: Option<&WholeTable>,
+    ) -> Result<WholeTable, RecordError> {
+        let (path, is_of_record) = (self.path.clone(), self.is_of_record);
+        let whole = self.encode(columns, behind).at("write", &path)?;
+        if is_of_record {
+            whole.file.sync_all().at("sync", &path)?;
+        }
+        Ok(whole)
+    }
+
+    fn encode(
+        self,
+        columns: &[ArrayRef],
+        behind: Option<&WholeTable>,
+    ) -> parquet::errors::Result<WholeTable> {
+        let (mut writer, _) = self.writer.into_serialized_writer()?;
+        let compressed = Arc::clone(writer.properties());
+        let plain = (*compressed).clone().into_builder().set_compression(Compression::UNCOMPRESSED).build();
+        let plain = Arc::new(plain);
+        if columns.iter().any(|column| !column.is_empty()) {
+            let mut group = writer.next_row_group()?;
+            if let Some(first) = behind {
+                first.copy_to(&mut group)?;
+            }
+            let fields = &self.schema.fields()[self.schema.fields().len() - columns.len()..];
+            for (field, column) in fields.iter().zip(columns) {
+                let is_empty = column.null_count() == column.len();
+                let writers = column_writers(field, if is_empty { &plain } else { &compressed })?;
+                for (mut writer, leaf) in writers.into_iter().zip(compute_leaves(field, column)?) {
+                    writer.write(&leaf)?;
+                    writer.close()?.append_to_row_group(&mut group)?;
+                }
+            }
+            group.close()?;
+        }
+        let metadata = writer.finish()?;
+        Ok(WholeTable { file: writer.inner().inner().try_clone()?, metadata })
+    }
+}
+
+/// A complete table, not in its place yet.
+pub(crate) struct WholeTable {
+    file: File,
+    metadata: ParquetMetaData,
+}
+
+impl WholeTable {
+    /// Hands its columns to another table's only row group, without decoding them.
+    fn copy_to(
+        &self,
+        group: &mut SerializedRowGroupWriter<'_, ReservedWriter<File>>,
+    ) -> parquet::errors::Result<()> {
+        for of_group in self.metadata.row_groups() {
+            for column in of_group.columns() {
+                let close = ColumnCloseResult {
+                    bytes_written: column.compressed_size().unsigned_abs(),
+                    rows_written: of_group.num_rows().unsigned_abs(),
+                    metadata: column.clone(),
+                    bloom_filter: None,
+                    column_index: None,
+                    offset_index: None,
+                };
+                group.append_column(&self.file, close)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The writers of a column's leaves. The library makes those of all columns of a file at one time, so
+/// they come from a file of this column alone.
+fn column_writers(
+    field: &FieldRef,
+    properties: &WriterPropertiesPtr,
+) -> parquet::errors::Result<Vec<ArrowColumnWriter>> {
+    let schema = Arc::new(Schema::new(vec![Arc::clone(field)]));
+    let root = ArrowSchemaConverter::new().convert(&schema)?.root_schema_ptr();
+    let nowhere = SerializedFileWriter::new(io::sink(), root, Arc::clone(properties))?;
+    ArrowRowGroupWriterFactory::new(&nowhere, schema).create_column_writers(0)
 }
 
 /// Dictionaries only where values repeat: a dictionary of ids or times would fill memory.

@@ -170,7 +170,7 @@ impl LiveTable {
         if damage.is_some() {
             return Ok(false);
         }
-        file.close()?.sync_data().at("sync", finished)?;
+        file.close()?;
         put_in_place(finished)?;
         sync_directory(&self.directory)?;
         Ok(true)

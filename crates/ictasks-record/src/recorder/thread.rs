@@ -5,7 +5,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::thread::park_timeout;
+use std::thread::{self, park_timeout};
 use std::time::{Duration, Instant};
 
 use ictasks_core::column::{Row, Timestamp};
@@ -247,7 +247,14 @@ impl RecorderThread {
         let samples = recorded(&self.run_dir, Table::Samples, &mut self.samples)?;
         let (facts, reserve) = (self.facts.clone(), Some(&self.reserve));
         let first_seq = self.first_seq.unwrap_or(i64::MAX);
-        let tables = tables::write(&events, &samples, &self.run_dir, facts, reserve, first_seq)?;
+        let run_dir = &self.run_dir;
+        let tables = thread::scope(|scope| {
+            // Most of what its sync writes are the tasks' directories. It waits for the disk, so it goes beside.
+            let sync = thread::Builder::new().spawn_scoped(scope, || sync_directory(run_dir)).ok();
+            let tables = tables::write(&events, &samples, run_dir, facts, reserve, first_seq);
+            sync.map_or(Ok(()), |sync| sync.join().unwrap_or(Err(RecordError::Stopped)))?;
+            tables
+        })?;
         // After a full disk the journal is known to end earlier.
         if self.trouble.check().is_ok() && tables.own_events < self.taken {
             return Err(RecordError::JournalLost { path: journal_dir(&self.run_dir) });
@@ -266,7 +273,6 @@ impl RecorderThread {
             session.warnings.extend(tables.warnings.iter().cloned());
         }
         self.touch()?;
-        sync_directory(&self.run_dir)?;
         remove_journal(&self.run_dir)?;
         Ok(Finished { totals: self.run.totals.clone(), warnings: tables.warnings })
     }
@@ -293,27 +299,21 @@ fn recorded(run_dir: &Path, table: Table, live: &mut LiveTable) -> Result<Record
     }
 }
 
-/// Syncs all tables before the first gets its name. That of the events comes last: as long as the
+/// Gives the tables, which are on the disk, their names. That of the events comes last: as long as the
 /// old one is there, the journal adds to it what it adds to the old ones of the others.
 fn put_tables_in_place(run_dir: &Path, tables: &Tables) -> Result<(), RecordError> {
-    for (table, file) in &tables.files {
-        file.sync_all().at("sync", &run_dir.join(table.file_name()))?;
-    }
     for damaged in &tables.damaged {
         // Its end cannot be read today; perhaps somebody can, one day.
         let aside = free_name(damaged);
         let kept = fs::hard_link(damaged, &aside).or_else(|_| fs::copy(damaged, &aside).map(drop));
         kept.at("set aside", damaged)?;
     }
-    let (last, first): (Vec<_>, Vec<_>) = tables.files.iter().partition(|(table, _)| *table == Table::Events);
-    for (table, _) in first {
+    for table in Table::ALL.into_iter().filter(|table| *table != Table::Events) {
         put_in_place(&run_dir.join(table.file_name()))?;
     }
     // A file system may bring renames to the disk in another order than that of the calls.
     sync_directory(run_dir)?;
-    for (table, _) in last {
-        put_in_place(&run_dir.join(table.file_name()))?;
-    }
+    put_in_place(&run_dir.join(Table::Events.file_name()))?;
     sync_directory(run_dir)
 }
 

@@ -4,10 +4,11 @@
 //! those that have several rows.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use arrow::array::{
-    Array, AsArray, BooleanArray, Float64Array, Float64Builder, Int32Array, Int64Array, Int64Builder,
-    RecordBatch, StringArray,
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Float64Builder, Int32Array, Int64Array,
+    Int64Builder, RecordBatch, StringArray,
 };
 use arrow::datatypes::{Float64Type, Int32Type, Int64Type};
 use ictasks_core::event::EventKind;
@@ -167,7 +168,7 @@ impl LastRows {
     }
 
     /// `attempt_count` and `total_wall_s` for rows that [`LastRows::mask`] chose.
-    pub(crate) fn sums(&self, batch: &RecordBatch) -> (Int64Array, Float64Array) {
+    pub(crate) fn sums(&self, batch: &RecordBatch) -> [ArrayRef; 2] {
         let mut counts = Int64Builder::new();
         let mut walls = Float64Builder::new();
         if let Some(rows) = Rows::of(batch) {
@@ -181,6 +182,6 @@ impl LastRows {
                 }
             }
         }
-        (counts.finish(), walls.finish())
+        [Arc::new(counts.finish()), Arc::new(walls.finish())]
     }
 }

@@ -1,14 +1,11 @@
 //! The end of a run: the journal becomes the four tables.
 //!
-//! A short run's rows are in memory still, and its tables are written at one time. Of others: streaming
-//! passes, a table each, so that memory holds no more than a row group of a table:
-//! a survey ([`Survey`]) finds what only the whole run can tell ([`named`], [`last`]), over all its
-//! sessions, then each table is written under its temporary name.
+//! Streaming passes, a table each, so that memory holds no more than a row group of a table: a survey ([`Survey`]) finds what only the whole run can tell ([`named`], [`last`]), over all its
+//! sessions, then each table is written under its temporary name. The events of a short run are in
+//! memory still, and its tables are written at one time ([`at_once`]).
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
@@ -24,15 +21,15 @@ use crate::recorded::Recorded;
 use crate::schema::{Categories, Table, data_type, field};
 use crate::table_file::{FileFacts, TableFile};
 
+mod at_once;
 mod last;
 mod named;
 
 use last::LastRows;
 use named::{NameFinder, NamedColumns};
 
-/// The tables, complete under their temporary names, neither synced nor in place.
+/// What was found on the way. The tables are complete under their temporary names.
 pub(crate) struct Tables {
-    pub(crate) files: Vec<(Table, File)>,
     /// How many events have at least the number that was asked for.
     pub(crate) own_events: usize,
     /// Tasks by their last outcome.
@@ -64,45 +61,29 @@ pub(crate) fn write(
 ) -> Result<Tables, RecordError> {
     let survey = Survey::make(events, first_own_seq)?;
     facts.last_seq = survey.last_seq.max(events.last_seq());
-    let write_one = &|table: Table| {
-        let path = into.join(table.file_name());
-        let source = if table == Table::Samples { samples } else { events };
+    let create = |table: Table| {
         let last_part = if table == Table::Samples { samples.last_part() } else { None };
         let facts = FileFacts { last_part, ..facts.clone() };
-        let file = TableFile::create(&path, survey.schema(table), &facts, reserve)?;
-        survey.write(table, source, file)
+        TableFile::create(&into.join(table.file_name()), survey.schema(table), &facts, reserve)
     };
-    let written = if events.is_kept() {
-        // A short run should end soon: its tasks have ended, so there are processors for its tables.
-        thread::scope(|scope| {
-            let threads = Table::ALL.map(|table| {
-                // The system may have no more threads.
-                (table, thread::Builder::new().spawn_scoped(scope, move || write_one(table)).ok())
-            });
-            let written = threads.into_iter().map(|(table, thread)| {
-                let written = thread.map(|thread| thread.join().unwrap_or(Err(RecordError::Stopped)));
-                Ok((table, written.unwrap_or_else(|| write_one(table))?))
-            });
-            written.collect::<Result<Vec<_>, RecordError>>()
-        })?
-    } else {
+    let stream = |table: Table| {
+        let source = if table == Table::Samples { samples } else { events };
+        survey.write(table, source, create(table)?)
+    };
+    let written = match events.at_once() {
+        Some(events) => at_once::write(&survey, events, &create, &stream)?,
         // One after the other: memory holds one row group of one table.
-        Table::ALL
-            .into_iter()
-            .map(|table| Ok((table, write_one(table)?)))
-            .collect::<Result<_, RecordError>>()?
+        None => Table::ALL.into_iter().map(stream).collect::<Result<_, RecordError>>()?,
     };
     let mut tables = Tables {
-        files: Vec::new(),
         own_events: survey.own_events,
         outcomes: OutcomeCounts::default(),
         warnings: survey.warnings,
         damaged: Vec::new(),
     };
-    for (table, one) in written {
-        tables.files.push((table, one.file));
-        if table == Table::Tasks {
-            tables.outcomes = one.outcomes;
+    for one in written {
+        if let Some(outcomes) = one.outcomes {
+            tables.outcomes = outcomes;
         }
         // The passes over the events meet the same damage, each in its own columns.
         for damage in &one.damages {
@@ -125,10 +106,11 @@ impl Tables {
     }
 }
 
-/// A table that has been written.
+/// What writing a table found.
+#[derive(Default)]
 struct Written {
-    file: File,
-    outcomes: OutcomeCounts,
+    /// Of tasks.parquet.
+    outcomes: Option<OutcomeCounts>,
     damages: Vec<Damage>,
 }
 
@@ -196,20 +178,21 @@ impl Survey {
         Arc::new(Schema::new(fields))
     }
 
-    /// Writes the rows of one table.
+    /// Writes the rows of one table, batch by batch.
     fn write(&self, table: Table, source: &Recorded, mut file: TableFile) -> Result<Written, RecordError> {
-        let mut outcomes = OutcomeCounts::default();
+        let mut outcomes = (table == Table::Tasks).then(OutcomeCounts::default);
         let damages = source.read(None, &mut |batch| {
             let rows = self.rows(table, batch)?;
             if rows.num_rows() == 0 {
                 return Ok(());
             }
-            if table == Table::Tasks {
-                count_outcomes(&rows, &mut outcomes);
+            if let Some(outcomes) = &mut outcomes {
+                count_outcomes(&rows, outcomes);
             }
             file.write(&self.convert(table, &rows, file.schema())?)
         })?;
-        Ok(Written { file: file.close()?, outcomes, damages })
+        file.close()?;
+        Ok(Written { outcomes, damages })
     }
 
     /// The rows of a batch of the journal that belong into the table.
@@ -244,9 +227,7 @@ impl Survey {
             }
         }
         if table == Table::Tasks {
-            let (counts, walls) = self.last_rows.sums(rows);
-            arrays.push(Arc::new(counts));
-            arrays.push(Arc::new(walls));
+            arrays.extend(self.last_rows.sums(rows));
         }
         Ok(RecordBatch::try_new(SchemaRef::clone(schema), arrays)?)
     }
