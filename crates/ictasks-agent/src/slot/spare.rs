@@ -54,6 +54,9 @@ impl Spare {
             return Ok(false);
         }
         write(file, json)?;
+        if u64::try_from(fstat(file)?.st_size).is_ok_and(|size| size > json.len() as u64) {
+            ftruncate(file, json.len() as u64)?;
+        }
         match renameat_with(&self.journal, self.name.as_str(), directory, name, RenameFlags::EXCHANGE) {
             Ok(()) => *spare = Some(first),
             Err(_) => {
@@ -83,14 +86,11 @@ fn is_only_name(directory: BorrowedFd<'_>, name: &str, file: &OwnedFd) -> Result
     Ok(named.st_nlink == 1 && identity(&named) == identity(&fstat(file)?))
 }
 
-/// Writes a whole document over what the file holds.
+/// Writes a whole document from the start of a file.
 fn write(file: &OwnedFd, json: &[u8]) -> Result<(), Errno> {
     let mut written = 0;
     while written < json.len() {
         written += rustix::io::pwrite(file, &json[written..], written as u64)?;
-    }
-    if u64::try_from(fstat(file)?.st_size).is_ok_and(|size| size > json.len() as u64) {
-        ftruncate(file, json.len() as u64)?;
     }
     Ok(())
 }

@@ -10,6 +10,9 @@ use serde::Serialize;
 
 use super::SlotParts;
 
+/// Most documents are shorter.
+const USUAL_BYTES: usize = 2048;
+
 /// The document.
 #[derive(Debug, Serialize)]
 pub struct TaskFile {
@@ -101,8 +104,9 @@ impl TaskFile {
 
     /// The document as text.
     pub fn to_json(&self) -> Vec<u8> {
+        let mut json = Vec::with_capacity(USUAL_BYTES);
         // Serialising plain fields to memory cannot fail.
-        let mut json = serde_json::to_vec_pretty(self).unwrap_or_default();
+        let _ = serde_json::to_writer_pretty(&mut json, self);
         json.push(b'\n');
         json
     }
