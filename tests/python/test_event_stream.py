@@ -128,3 +128,14 @@ def test_a_descriptor_that_cannot_be_written_is_refused(tmp_path, number):
     assert done.returncode == 2
     assert f"--events-fd {number}" in done.stderr and "3>events.jsonl" in done.stderr.replace("77>", "3>")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_resume_without_the_program_that_gave_the_tasks_says_so(farm, tmp_path):
+    begun = farm()
+    begun.give(id="a", launch_cmd="false")
+    assert begun.end() == 1
+    resumed = subprocess.run(
+        command("--run-dir", tmp_path / "run", "--resume"), capture_output=True, text=True, timeout=120
+    )
+    assert resumed.returncode == 2
+    assert "`resume=True`" in resumed.stderr, resumed.stderr

@@ -144,6 +144,15 @@ fn without_input_that_of_the_last_start_is_taken() {
 }
 
 #[test]
+fn input_that_was_streamed_cannot_be_taken_again() {
+    let run = farm().stdin("false\n").run().expect(FAILED);
+    let run = run.again().command(["taskfarm", "--run-dir", "run", "--resume"]).run().expect(BAD_INPUT);
+    assert!(run.stderr.contains("the last start read `-`, which cannot be read again"), "{}", run.stderr);
+    let run = run.again().stdin("false\n").args(["--resume"]).run().expect(FAILED);
+    assert_eq!(run.record.column("tasks", "attempt_count"), [2]);
+}
+
+#[test]
 fn a_job_that_slurm_starts_again_goes_on_by_itself() {
     let tasks = ["test -e %SUBMITDIR%/now"];
     let run = farm().tasks(tasks).env("SLURM_JOB_ID", "77").run().expect(FAILED);

@@ -123,9 +123,7 @@ impl TableFile {
         behind: Option<&WholeTable>,
     ) -> parquet::errors::Result<WholeTable> {
         let (mut writer, _) = self.writer.into_serialized_writer()?;
-        let compressed = Arc::clone(writer.properties());
-        let plain = (*compressed).clone().into_builder().set_compression(Compression::UNCOMPRESSED).build();
-        let plain = Arc::new(plain);
+        let properties = Arc::clone(writer.properties());
         if columns.iter().any(|column| !column.is_empty()) {
             let mut group = writer.next_row_group()?;
             if let Some(first) = behind {
@@ -133,8 +131,7 @@ impl TableFile {
             }
             let fields = &self.schema.fields()[self.schema.fields().len() - columns.len()..];
             for (field, column) in fields.iter().zip(columns) {
-                let is_empty = column.null_count() == column.len();
-                let writers = column_writers(field, if is_empty { &plain } else { &compressed })?;
+                let writers = column_writers(field, &properties)?;
                 for (mut writer, leaf) in writers.into_iter().zip(compute_leaves(field, column)?) {
                     writer.write(&leaf)?;
                     writer.close()?.append_to_row_group(&mut group)?;

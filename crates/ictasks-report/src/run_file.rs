@@ -52,6 +52,8 @@ pub(crate) struct Plan {
     pub(crate) gpu_binding: GpuBinding,
     /// Which tasks keep the files that the farm writes: `all`, `failed`, `none`.
     pub(crate) task_files: String,
+    /// Whether tasks may be calls of functions.
+    pub(crate) has_calls: bool,
 }
 
 impl Default for Plan {
@@ -117,6 +119,7 @@ impl Plan {
             cores_per_task: cores.unwrap_or(1).max(1),
             gpu_binding: read(plan, "gpu_binding"),
             task_files: text(plan, "task_files"),
+            has_calls: plan.get("call_server").is_some_and(|server| !server.is_null()),
         }
     }
 }

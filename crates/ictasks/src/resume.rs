@@ -83,8 +83,14 @@ pub fn with_earlier_input(
     };
     let inputs = [&earlier.config, &earlier.tasklist];
     if let Some(stream) = inputs.into_iter().flatten().find(|input| TaskSource::is_stream_at(input)) {
+        let by_program = if earlier.events_fd.is_some() {
+            ", or go on from the program that gave it (in Python: `resume=True`)"
+        } else {
+            ""
+        };
         return Err(Failure::input(format!(
-            "the last start read `{}`, which cannot be read again; give the input with --tasklist or --config",
+            "the last start read `{}`, which cannot be read again; give the input with --tasklist or \
+             --config{by_program}",
             stream.display()
         )));
     }

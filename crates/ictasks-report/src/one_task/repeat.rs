@@ -36,15 +36,30 @@ pub(super) fn of(source: &Source, run: &RunFile, session: &Session, row: &Row<'_
         lacks.push("variables of the configuration: run.json is missing or damaged".to_owned());
     }
     let command = row.text("command").unwrap_or_default();
-    let words = match Launch::of(command, &plan.shell) {
-        Ok(Launch::Direct(words) | Launch::Shell(words)) => words,
-        Err(_) => {
-            lacks.push("its command, which could not be started".to_owned());
-            Vec::new()
+    let words = if plan.has_calls && is_known_call(&task_dir) {
+        lacks.push("what it did: it called a function, and its command is only the text of that".to_owned());
+        Vec::new()
+    } else {
+        if plan.has_calls {
+            lacks.push(
+                "what it did, if it called a function: then its command is only the text of that".to_owned(),
+            );
+        }
+        match Launch::of(command, &plan.shell) {
+            Ok(Launch::Direct(words) | Launch::Shell(words)) => words,
+            Err(_) => {
+                lacks.push("its command, which could not be started".to_owned());
+                Vec::new()
+            }
         }
     };
     let line = line(&directory, &environment, plan.cores_per_task, &words);
     Repeat { directory: directory.display().to_string(), environment, words, line, lacks }
+}
+
+/// Whether the task was a call that came to its end; the record does not tell the others from commands.
+fn is_known_call(task_dir: &Path) -> bool {
+    [layout::RETURN_FILE, layout::EXCEPTION_FILE].iter().any(|file| task_dir.join(file).exists())
 }
 
 /// As the agent sets it.
@@ -163,6 +178,26 @@ mod tests {
         let directory = run.directory.path().canonicalize().unwrap().join("task_a");
         let expected = format!("a 2 2 it's fine\n{}\n\t|\n", directory.display());
         assert_eq!(String::from_utf8(output.unwrap().stdout).unwrap(), expected, "{line}");
+    }
+
+    #[test]
+    fn the_text_of_a_call_is_no_command() {
+        let run = specimen::run();
+        let path = run.directory.path().join("run.json");
+        let mut document: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        document["sessions"][0]["plan"]["call_server"] = json!(["python3", "-m", "server"]);
+        std::fs::write(&path, document.to_string()).unwrap();
+        let rows =
+            ["a", "b"].map(|id| json!({ "task_id": id, "command": "energy(1.5)", "outcome": "failed" }));
+        specimen::write(run.directory.path(), Table::Tasks, &rows);
+        std::fs::create_dir(run.directory.path().join("task_a")).unwrap();
+        std::fs::write(run.directory.path().join("task_a/exception.pickle"), "").unwrap();
+        let repeat = |id: &str| one_task(&run.source, id).unwrap().repeat;
+        let (called, perhaps) = (repeat("a"), repeat("b"));
+        assert!(called.words.is_empty() && !called.line.contains("energy"), "{}", called.line);
+        assert!(called.lacks.last().unwrap().starts_with("what it did: it called"));
+        assert!(perhaps.line.ends_with("'energy(1.5)'"), "{}", perhaps.line);
+        assert!(perhaps.lacks.last().unwrap().starts_with("what it did, if"));
     }
 
     proptest::proptest! {
