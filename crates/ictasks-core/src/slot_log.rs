@@ -52,11 +52,8 @@ pub struct Begun {
 
 /// A JSON text as a line of the log.
 pub fn line_of(json: &[u8]) -> Vec<u8> {
-    let mut line = Vec::with_capacity(json.len() + 10);
-    line.extend_from_slice(format!("{:08x} ", crc32fast::hash(json)).as_bytes());
-    line.extend_from_slice(json);
-    line.push(b'\n');
-    line
+    let checksum = format!("{:08x}", crc32fast::hash(json));
+    [checksum.as_bytes(), b" ", json, b"\n"].concat()
 }
 
 /// An attempt that a log tells of.

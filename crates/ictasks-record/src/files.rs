@@ -39,8 +39,8 @@ impl Reserve {
         trouble.take().map(|(path, source)| RecordError::Full { path, source })
     }
 
-    /// Gives the room up; false if it was given up before.
-    fn free(&self, needed_by: &Path, error: &io::Error) -> bool {
+    /// Gives the room up, if another writer has not done so already.
+    fn free(&self, needed_by: &Path, error: &io::Error) {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         if trouble.is_none() {
             let kept = error
@@ -48,11 +48,12 @@ impl Reserve {
                 .map_or_else(|| io::Error::from(error.kind()), io::Error::from_raw_os_error);
             *trouble = Some((needed_by.to_path_buf(), kept));
         }
-        fs::remove_file(&*self.path).is_ok()
+        let _ = fs::remove_file(&*self.path);
     }
 }
 
-/// A writer that gives the reserve up when there is no room, and goes on.
+/// A writer that gives the reserve up when there is no room, and tries once more: another writer may just
+/// have given it up.
 pub(crate) struct ReservedWriter<W> {
     inner: W,
     path: PathBuf,
@@ -72,7 +73,8 @@ impl<W: Write> ReservedWriter<W> {
 impl<W: Write> Write for ReservedWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match (self.inner.write(bytes), &self.reserve) {
-            (Err(error), Some(reserve)) if is_full(&error) && reserve.free(&self.path, &error) => {
+            (Err(error), Some(reserve)) if is_full(&error) => {
+                reserve.free(&self.path, &error);
                 self.inner.write(bytes)
             }
             (result, _) => result,
@@ -176,6 +178,31 @@ mod tests {
         assert!(!path.exists());
         assert!(matches!(reserve.take_trouble(), Some(RecordError::Full { .. })));
         assert!(reserve.take_trouble().is_none());
+    }
+
+    /// A disk that has no room when it is asked first.
+    struct MadeRoom(Option<Vec<u8>>);
+
+    impl Write for MadeRoom {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let no_room = io::Error::from_raw_os_error(libc::ENOSPC);
+            self.0.replace(bytes.to_vec()).map(|_| bytes.len()).ok_or(no_room)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn room_that_another_writer_made_is_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("reserve");
+        let reserve = Reserve::create(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let mut writer = ReservedWriter::new(MadeRoom(None), Path::new("table"), Some(&reserve));
+        writer.write_all(&[7; 25]).unwrap();
+        assert_eq!(writer.inner().0.as_deref(), Some(&[7; 25][..]));
+        assert!(matches!(reserve.take_trouble(), Some(RecordError::Full { .. })));
     }
 
     #[test]

@@ -105,10 +105,13 @@ impl Recorded {
         Ok(batches)
     }
 
-    /// All rows, if they came from memory ([`Recorded::of_rows`]).
-    pub(crate) fn at_once(&self) -> Option<&RecordBatch> {
+    /// All rows, if they are one batch in memory, as those of [`Recorded::of_rows`], and nothing is damaged.
+    pub(crate) fn only_batch(&self) -> Option<&RecordBatch> {
         match (&self.before, &self.journal[..]) {
-            (None, [Piece::Kept(batches)]) if batches.len() == 1 => batches.first(),
+            (None, [Piece::Kept(batches)]) if self.damages.is_empty() => match &batches[..] {
+                [batch] => Some(batch),
+                _ => None,
+            },
             _ => None,
         }
     }

@@ -17,7 +17,7 @@ use crate::parquet_file::{Opened, ParquetFile};
 use crate::recorded::Recorded;
 use crate::recovery::{Unrecorded, has_slot_log, is_record};
 use crate::schema::Table;
-use crate::table_file::FileFacts;
+use crate::table_file::{FileFacts, Purpose};
 use crate::tables;
 
 /// How often it is tried again when files become other files while they are read.
@@ -104,7 +104,7 @@ fn write_once(run_dir: &Path, into: &Path) -> Result<Option<Snapshot>, RecordErr
         last_seq: None,
         last_part: None,
     };
-    let tables = tables::write(&events, &samples, into, facts, None, i64::MAX)?;
+    let tables = tables::write(&events, &samples, into, facts, Purpose::Copy, i64::MAX)?;
     if !events.is_still_there() || !samples.is_still_there() {
         return Ok(None);
     }

@@ -1,13 +1,17 @@
 //! Runs, events and attempts for tests.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow::array::{RecordBatch, RecordBatchReader};
+use arrow::compute::concat_batches;
 use ictasks_core::attempt::{Attempt, Outcome};
 use ictasks_core::column::Timestamp;
 use ictasks_core::event::{Event, EventBody, EventSink};
 use ictasks_core::protocol::NodeInfo;
 use ictasks_core::sample::{Sample, Scope};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Map, json};
 
 use crate::{Finished, Recorder, RecorderOptions, RunEnd, RunFile, RunLock, RunState, Session};
@@ -107,7 +111,20 @@ pub(crate) fn started(index: i64) -> EventBody {
 }
 
 pub(crate) fn finished(index: i64) -> EventBody {
-    EventBody::TaskFinished(Box::new(attempt(index)))
+    ended(attempt(index))
+}
+
+pub(crate) fn ended(attempt: Attempt) -> EventBody {
+    EventBody::TaskFinished(Box::new(attempt))
+}
+
+/// A Parquet file read back.
+pub(crate) fn read_table(path: &Path) -> RecordBatch {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
+    let reader = reader.build().unwrap();
+    let schema = reader.schema();
+    let batches: Vec<_> = reader.map(Result::unwrap).collect();
+    concat_batches(&schema, &batches).unwrap()
 }
 
 pub(crate) fn joined() -> EventBody {

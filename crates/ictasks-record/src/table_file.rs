@@ -57,23 +57,35 @@ impl FileFacts {
     }
 }
 
+/// What a file is written for.
+#[derive(Clone, Copy)]
+pub(crate) enum Purpose<'a> {
+    /// The record: it is synced at its end, and the reserve makes room where the disk is full.
+    Record(&'a Reserve),
+    /// A copy, which can be made again.
+    Copy,
+}
+
 /// A Parquet file that is being written.
 pub(crate) struct TableFile {
     path: PathBuf,
     schema: SchemaRef,
     writer: ArrowWriter<ReservedWriter<File>>,
-    is_of_record: bool,
+    must_last: bool,
 }
 
 impl TableFile {
-    /// Begins the file that is to become `path`, under its temporary name. `reserve` is for files of the
-    /// record: they are synced at their end. Others are copies that somebody reads today.
+    /// Begins the file that is to become `path`, under its temporary name.
     pub(crate) fn create(
         path: &Path,
         schema: SchemaRef,
         facts: &FileFacts,
-        reserve: Option<&Reserve>,
+        purpose: Purpose<'_>,
     ) -> Result<Self, RecordError> {
+        let (reserve, must_last) = match purpose {
+            Purpose::Record(reserve) => (Some(reserve), true),
+            Purpose::Copy => (None, false),
+        };
         let temporary = temporary(path);
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&temporary);
         let file = file.at("create", &temporary)?;
@@ -81,7 +93,7 @@ impl TableFile {
         let properties = properties(&schema, facts);
         let writer =
             ArrowWriter::try_new(sink, SchemaRef::clone(&schema), Some(properties)).at("write", path)?;
-        Ok(Self { path: path.to_path_buf(), schema, writer, is_of_record: reserve.is_some() })
+        Ok(Self { path: path.to_path_buf(), schema, writer, must_last })
     }
 
     /// The schema that batches must have.
@@ -96,62 +108,41 @@ impl TableFile {
     /// Completes the file. It is not in its place yet.
     pub(crate) fn close(mut self) -> Result<(), RecordError> {
         self.writer.finish().at("write", &self.path)?;
-        if self.is_of_record {
+        if self.must_last {
             self.writer.inner().inner().sync_all().at("sync", &self.path)?;
         }
         Ok(())
     }
 
-    /// Completes the file with these columns, all rows of each. `behind` is a table of the same
-    /// rows whose columns come first, as they are in its file.
+    /// Completes the file with these columns, all rows of each, as one row group: they must be few. `behind`
+    /// is a table of the same rows whose columns come first, as they are in its file. Nothing is synced yet.
     pub(crate) fn write_at_once(
         self,
         columns: &[ArrayRef],
         behind: Option<&WholeTable>,
     ) -> Result<WholeTable, RecordError> {
-        let (path, is_of_record) = (self.path.clone(), self.is_of_record);
-        let whole = self.encode(columns, behind).at("write", &path)?;
-        if is_of_record {
-            whole.file.sync_all().at("sync", &path)?;
-        }
-        Ok(whole)
-    }
-
-    fn encode(
-        self,
-        columns: &[ArrayRef],
-        behind: Option<&WholeTable>,
-    ) -> parquet::errors::Result<WholeTable> {
-        let (mut writer, _) = self.writer.into_serialized_writer()?;
-        let properties = Arc::clone(writer.properties());
-        if columns.iter().any(|column| !column.is_empty()) {
-            let mut group = writer.next_row_group()?;
-            if let Some(first) = behind {
-                first.copy_to(&mut group)?;
-            }
-            let fields = &self.schema.fields()[self.schema.fields().len() - columns.len()..];
-            for (field, column) in fields.iter().zip(columns) {
-                let writers = column_writers(field, &properties)?;
-                for (mut writer, leaf) in writers.into_iter().zip(compute_leaves(field, column)?) {
-                    writer.write(&leaf)?;
-                    writer.close()?.append_to_row_group(&mut group)?;
-                }
-            }
-            group.close()?;
-        }
-        let metadata = writer.finish()?;
-        Ok(WholeTable { file: writer.inner().inner().try_clone()?, metadata })
+        let Self { path, schema, writer, must_last } = self;
+        let (file, metadata) = encode(writer, &schema, columns, behind).at("write", &path)?;
+        Ok(WholeTable { path, file, metadata, must_last })
     }
 }
 
 /// A complete table, not in its place yet.
 pub(crate) struct WholeTable {
+    path: PathBuf,
     file: File,
     metadata: ParquetMetaData,
+    must_last: bool,
 }
 
 impl WholeTable {
-    /// Hands its columns to another table's only row group, without decoding them.
+    /// Syncs it, if it is to last.
+    pub(crate) fn close(self) -> Result<(), RecordError> {
+        if self.must_last { self.file.sync_all().at("sync", &self.path) } else { Ok(()) }
+    }
+
+    /// Hands its columns to another table's only row group, without decoding them. What [`properties`] turns
+    /// off (indexes, bloom filters) would be lost on the way.
     fn copy_to(
         &self,
         group: &mut SerializedRowGroupWriter<'_, ReservedWriter<File>>,
@@ -173,6 +164,34 @@ impl WholeTable {
     }
 }
 
+/// See [`TableFile::write_at_once`].
+fn encode(
+    writer: ArrowWriter<ReservedWriter<File>>,
+    schema: &Schema,
+    columns: &[ArrayRef],
+    behind: Option<&WholeTable>,
+) -> parquet::errors::Result<(File, ParquetMetaData)> {
+    let (mut writer, _) = writer.into_serialized_writer()?;
+    let properties = Arc::clone(writer.properties());
+    if columns.iter().any(|column| !column.is_empty()) {
+        let mut group = writer.next_row_group()?;
+        if let Some(first) = behind {
+            first.copy_to(&mut group)?;
+        }
+        let fields = &schema.fields()[schema.fields().len() - columns.len()..];
+        for (field, column) in fields.iter().zip(columns) {
+            let writers = column_writers(field, &properties)?;
+            for (mut writer, leaf) in writers.into_iter().zip(compute_leaves(field, column)?) {
+                writer.write(&leaf)?;
+                writer.close()?.append_to_row_group(&mut group)?;
+            }
+        }
+        group.close()?;
+    }
+    let metadata = writer.finish()?;
+    Ok((writer.inner().inner().try_clone()?, metadata))
+}
+
 /// The writers of a column's leaves. The library makes those of all columns of a file at one time, so
 /// they come from a file of this column alone.
 fn column_writers(
@@ -185,7 +204,8 @@ fn column_writers(
     ArrowRowGroupWriterFactory::new(&nowhere, schema).create_column_writers(0)
 }
 
-/// Dictionaries only where values repeat: a dictionary of ids or times would fill memory.
+/// Dictionaries only where values repeat: a dictionary of ids or times would fill memory. Indexes and bloom
+/// filters are off: [`WholeTable::copy_to`] does not copy them.
 fn properties(schema: &SchemaRef, facts: &FileFacts) -> WriterProperties {
     let mut builder = WriterProperties::builder()
         .set_created_by(format!("ictasks {}", facts.version))

@@ -15,7 +15,7 @@ use crate::files::{Reserve, ReservedWriter, put_in_place, remove_if_there, sync_
 use crate::parquet_file::{Opened, ParquetFile};
 use crate::rows::RowBuilder;
 use crate::schema::{Table, part_schema};
-use crate::table_file::{FileFacts, TableFile};
+use crate::table_file::{FileFacts, Purpose, TableFile};
 
 /// Rows a batch at most.
 pub(crate) const BATCH_ROWS: usize = 2048;
@@ -165,7 +165,8 @@ impl LiveTable {
     /// False if somebody wrote into our file. It stays as it is then, and the end will say so.
     fn convert(&self, part: &LivePart, finished: &Path) -> Result<bool, RecordError> {
         let columns = self.table.columns();
-        let mut file = TableFile::create(finished, part_schema(columns), &self.facts, Some(&self.reserve))?;
+        let mut file =
+            TableFile::create(finished, part_schema(columns), &self.facts, Purpose::Record(&self.reserve))?;
         let damage = stream::read(&part.path, columns, &mut |batch| file.write(batch))?;
         if damage.is_some() {
             return Ok(false);

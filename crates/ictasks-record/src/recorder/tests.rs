@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{Array, AsArray, RecordBatch, RecordBatchReader};
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type, TimeUnit};
 use arrow::ipc::reader::StreamReader;
@@ -16,18 +16,13 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::schema::Table;
 use crate::specimen::{
-    attempt, end, event, finished, joined, pending, record, record_events, recorder, sample, started,
+    attempt, end, ended, event, finished, joined, pending, read_table, record, record_events, recorder,
+    sample, started,
 };
 use crate::{RecordError, RunFile, RunState};
 
-/// A table read back, dictionaries as plain text.
 fn table(run_dir: &Path, table: Table) -> RecordBatch {
-    let file = fs::File::open(run_dir.join(table.file_name())).unwrap();
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
-    let reader = reader.build().unwrap();
-    let schema = reader.schema();
-    let batches: Vec<_> = reader.map(Result::unwrap).collect();
-    concat_batches(&schema, &batches).unwrap()
+    read_table(&run_dir.join(table.file_name()))
 }
 
 fn texts(batch: &RecordBatch, column: &str) -> Vec<Option<String>> {
@@ -46,10 +41,6 @@ fn integers(batch: &RecordBatch, column: &str) -> Vec<Option<i64>> {
     let column = batch.column_by_name(column).unwrap();
     let column = arrow::compute::cast(column, &DataType::Int64).unwrap();
     column.as_primitive::<Int64Type>().iter().collect()
-}
-
-fn ended(attempt: Attempt) -> EventBody {
-    EventBody::TaskFinished(Box::new(attempt))
 }
 
 fn never_ran(index: i64) -> EventBody {

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::{self, park_timeout};
@@ -23,7 +24,7 @@ use crate::manifest::{Host, RunFile, RunState, Session};
 use crate::recorded::Recorded;
 use crate::recovery::free_name;
 use crate::schema::Table;
-use crate::table_file::FileFacts;
+use crate::table_file::{FileFacts, Purpose};
 use crate::tables::{self, Tables};
 
 /// How long events are gathered before they are written: an event is in the journal within 50 ms.
@@ -109,7 +110,9 @@ impl RecorderThread {
         let end = self.end.take();
         match (kept, end) {
             (Ok(()), Some(end)) => {
-                let finished = self.finish(end);
+                // The libraries that encode may panic: the run has failed then, and says so.
+                let finished = catch_unwind(AssertUnwindSafe(|| self.finish(end)));
+                let finished = finished.unwrap_or(Err(RecordError::Stopped));
                 self.report_full_disk();
                 if finished.is_err() {
                     self.say_that_it_failed();
@@ -245,16 +248,18 @@ impl RecorderThread {
     fn finish(&mut self, end: RunEnd) -> Result<Finished, RecordError> {
         let events = recorded(&self.run_dir, Table::Events, &mut self.events)?;
         let samples = recorded(&self.run_dir, Table::Samples, &mut self.samples)?;
-        let (facts, reserve) = (self.facts.clone(), Some(&self.reserve));
+        let (facts, purpose) = (self.facts.clone(), Purpose::Record(&self.reserve));
         let first_seq = self.first_seq.unwrap_or(i64::MAX);
         let run_dir = &self.run_dir;
-        let tables = thread::scope(|scope| {
-            // Most of what its sync writes are the tasks' directories. It waits for the disk, so it goes beside.
+        // The sync that counts comes with the new names; what the tasks left for it can go to the disk while
+        // the tables are made. Its error counts, too: the system may tell it only once.
+        let (tables, synced) = thread::scope(|scope| {
             let sync = thread::Builder::new().spawn_scoped(scope, || sync_directory(run_dir)).ok();
-            let tables = tables::write(&events, &samples, run_dir, facts, reserve, first_seq);
-            sync.map_or(Ok(()), |sync| sync.join().unwrap_or(Err(RecordError::Stopped)))?;
-            tables
-        })?;
+            let tables = tables::write(&events, &samples, run_dir, facts, purpose, first_seq);
+            (tables, sync.map_or(Ok(()), |sync| sync.join().unwrap_or(Err(RecordError::Stopped))))
+        });
+        let tables = tables?;
+        synced?;
         // After a full disk the journal is known to end earlier.
         if self.trouble.check().is_ok() && tables.own_events < self.taken {
             return Err(RecordError::JournalLost { path: journal_dir(&self.run_dir) });

@@ -24,7 +24,7 @@ pub(super) fn write(
     let write_events = || {
         let file = create(Table::Events)?;
         let columns = survey.convert(Table::Events, events, file.schema())?;
-        file.write_at_once(columns.columns(), None)?;
+        file.write_at_once(columns.columns(), None)?.close()?;
         stream(Table::Samples)
     };
     thread::scope(|scope| {
@@ -48,20 +48,22 @@ fn write_attempts_and_tasks(
     let attempts = filter_record_batch(events, &are_attempts)?;
     let file = create(Table::Attempts)?;
     let columns = survey.convert(Table::Attempts, &attempts, file.schema())?;
-    let written = file.write_at_once(columns.columns(), None)?;
+    let attempts_table = file.write_at_once(columns.columns(), None)?;
 
     let mut outcomes = OutcomeCounts::default();
     let are_tasks = survey.last_rows.mask(events);
     let file = create(Table::Tasks)?;
-    if are_tasks == are_attempts {
+    let tasks_table = if are_tasks == are_attempts {
         count_outcomes(&attempts, &mut outcomes);
-        file.write_at_once(&survey.last_rows.sums(&attempts), Some(&written))?;
+        file.write_at_once(&survey.last_rows.sums(&attempts), Some(&attempts_table))?
     } else {
         let tasks = filter_record_batch(events, &are_tasks)?;
         count_outcomes(&tasks, &mut outcomes);
         let columns = survey.convert(Table::Tasks, &tasks, file.schema())?;
-        file.write_at_once(columns.columns(), None)?;
-    }
+        file.write_at_once(columns.columns(), None)?
+    };
+    attempts_table.close()?;
+    tasks_table.close()?;
     Ok(Written { outcomes: Some(outcomes), ..Written::default() })
 }
 
@@ -70,23 +72,21 @@ mod tests {
     use std::fs::File;
     use std::path::Path;
 
-    use arrow::compute::concat_batches;
     use ictasks_core::attempt::{Attempt, Outcome};
     use ictasks_core::event::EventBody;
-    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-
-    use crate::recorded::Recorded;
-    use crate::rows::RowBuilder;
-    use crate::schema::Table;
-    use crate::specimen::{attempt, event, joined, pending, sample, started};
-    use crate::table_file::FileFacts;
-    use crate::{event_row, tables};
+    use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+    use tempfile::TempDir;
 
     use super::*;
+    use crate::event_row;
+    use crate::files::{Reserve, temporary};
+    use crate::recorded::Recorded;
+    use crate::rows::RowBuilder;
+    use crate::specimen::{attempt, ended, event, joined, pending, read_table, started};
+    use crate::table_file::{FileFacts, Purpose};
+    use crate::tables::{self, Tables};
 
-    fn ended(attempt: Attempt) -> EventBody {
-        EventBody::TaskFinished(Box::new(attempt))
-    }
+    const OF_EVENTS: [Table; 3] = [Table::Attempts, Table::Tasks, Table::Events];
 
     /// Events as rows of the journal, without its checksums.
     fn rows_of(bodies: &[EventBody]) -> RecordBatch {
@@ -98,52 +98,53 @@ mod tests {
         rows.take().unwrap().project(&(0..columns.len()).collect::<Vec<_>>()).unwrap()
     }
 
-    fn samples() -> Recorded {
-        let columns = Table::Samples.columns();
-        let mut rows = RowBuilder::new(columns);
-        rows.push(|take| ictasks_core::column::Row::cells(&sample(), take));
-        let rows = rows.take().unwrap().project(&(0..columns.len()).collect::<Vec<_>>()).unwrap();
-        Recorded::of_rows(Table::Samples, rows, Some(0))
+    fn write_tables(events: &Recorded) -> (Tables, TempDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let reserve = Reserve::create(&directory.path().join("reserve")).unwrap();
+        let (version, run_id) = ("0.3.0".to_owned(), "0198".to_owned());
+        let facts = FileFacts { version, run_id, last_seq: None, last_part: None };
+        let samples = Recorded::open(directory.path(), Table::Samples).unwrap();
+        let purpose = Purpose::Record(&reserve);
+        let found = tables::write(events, &samples, directory.path(), facts, purpose, 0).unwrap();
+        (found, directory)
     }
 
     fn read(directory: &Path, table: Table) -> RecordBatch {
-        let file = File::open(directory.join(format!(".{}.tmp", table.file_name()))).unwrap();
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
-        let batches: Vec<_> = reader.map(Result::unwrap).collect();
-        let schema = batches.first().map(RecordBatch::schema);
-        schema.map_or_else(
-            || RecordBatch::new_empty(arrow::datatypes::Schema::empty().into()),
-            |schema| concat_batches(&schema, &batches).unwrap(),
-        )
+        read_table(&temporary(&directory.join(table.file_name())))
     }
 
-    /// The tables that these events become, at one time and batch by batch, are the same.
-    fn assert_same(bodies: &[EventBody]) -> [RecordBatch; 4] {
+    fn metadata(directory: &Path, table: Table) -> ParquetMetaData {
+        let file = File::open(temporary(&directory.join(table.file_name()))).unwrap();
+        ParquetMetaDataReader::new().parse_and_finish(&file).unwrap()
+    }
+
+    /// Writes the tables of these events at one time, and sees to it that they are those that are
+    /// written batch by batch.
+    fn written(bodies: &[EventBody]) -> TempDir {
         let rows = rows_of(bodies);
-        let write = |events: &Recorded| {
-            let directory = tempfile::tempdir().unwrap();
-            let (version, run_id) = ("0.3.0".to_owned(), "0198".to_owned());
-            let facts = FileFacts { version, run_id, last_seq: None, last_part: None };
-            let found = tables::write(events, &samples(), directory.path(), facts, None, 0).unwrap();
-            (found, Table::ALL.map(|table| read(directory.path(), table)))
-        };
         let at_once = Recorded::of_rows(Table::Events, rows.clone(), Some(0));
-        assert!(at_once.at_once().is_some());
+        assert!(at_once.only_batch().is_some());
         let half = rows.num_rows() / 2;
         let mut streamed = Recorded::of_rows(Table::Events, rows.slice(0, half), Some(0));
         streamed.add(vec![rows.slice(half, rows.num_rows() - half)]);
-        assert!(streamed.at_once().is_none());
+        assert!(streamed.only_batch().is_none());
 
-        let ((found, written), (expected, streamed)) = (write(&at_once), write(&streamed));
+        let ((found, directory), (expected, other)) = (write_tables(&at_once), write_tables(&streamed));
 
-        assert_eq!(written, streamed);
+        for table in OF_EVENTS {
+            assert_eq!(read(directory.path(), table), read(other.path(), table));
+        }
         assert_eq!(found.outcomes, expected.outcomes);
         assert_eq!(found.own_events, expected.own_events);
-        written
+        directory
+    }
+
+    fn row_counts(directory: &TempDir) -> [usize; 3] {
+        OF_EVENTS.map(|table| read(directory.path(), table).num_rows())
     }
 
     #[test]
-    fn tasks_of_one_attempt_each_share_its_columns() {
+    fn tasks_of_one_attempt_each_have_the_columns_of_the_attempts() {
         let of_task = |index: i64| {
             let attempt = Attempt {
                 outcome: if index % 3 == 0 { Outcome::Failed } else { Outcome::Succeeded },
@@ -156,11 +157,20 @@ mod tests {
             [started(index), ended(attempt)]
         };
         let bodies: Vec<_> = [joined()].into_iter().chain((0..50).flat_map(of_task)).collect();
-        let [attempts, tasks, events, samples] = assert_same(&bodies);
-        assert_eq!((attempts.num_rows(), tasks.num_rows()), (50, 50));
-        assert_eq!((events.num_rows(), samples.num_rows()), (101, 1));
-        let shared = tasks.project(&(0..attempts.num_columns()).collect::<Vec<_>>()).unwrap();
-        assert_eq!(shared, attempts);
+
+        let directory = written(&bodies);
+
+        assert_eq!(row_counts(&directory), [50, 50, 101]);
+        let [attempts, tasks] =
+            [Table::Attempts, Table::Tasks].map(|table| metadata(directory.path(), table));
+        let (attempts, tasks) = (attempts.row_group(0), tasks.row_group(0));
+        assert_eq!(tasks.num_columns(), attempts.num_columns() + 2);
+        for (of_attempt, of_task) in attempts.columns().iter().zip(tasks.columns()) {
+            assert_eq!(of_attempt.column_path(), of_task.column_path());
+            assert_eq!(of_attempt.compressed_size(), of_task.compressed_size());
+            assert_eq!(of_attempt.statistics(), of_task.statistics());
+            assert_eq!(of_attempt.compression(), of_task.compression());
+        }
     }
 
     #[test]
@@ -168,14 +178,29 @@ mod tests {
         let failed = Attempt { outcome: Outcome::Failed, exit_code: Some(1), ..attempt(0) };
         let again = Attempt { attempt: 2, wall_s: Some(1.5), ..attempt(0) };
         let never = EventBody::TaskPending(Box::new(pending(2)));
-        let bodies = [ended(failed), ended(again), ended(attempt(1)), never];
-        let [attempts, tasks, ..] = assert_same(&bodies);
-        assert_eq!((attempts.num_rows(), tasks.num_rows()), (3, 3));
+        let directory = written(&[ended(failed), ended(again), ended(attempt(1)), never]);
+        assert_eq!(row_counts(&directory), [3, 3, 4]);
     }
 
     #[test]
     fn a_run_without_tasks_has_empty_tables() {
-        let [attempts, tasks, ..] = assert_same(&[joined()]);
-        assert_eq!((attempts.num_rows(), tasks.num_rows()), (0, 0));
+        let directory = written(&[joined()]);
+        assert_eq!(row_counts(&directory), [0, 0, 1]);
+        let columns = read(directory.path(), Table::Tasks).num_columns();
+        assert!(columns > 50, "{columns}");
+    }
+
+    #[test]
+    fn a_table_that_cannot_be_written_is_an_error() {
+        for table in OF_EVENTS {
+            let events = Recorded::of_rows(Table::Events, rows_of(&[ended(attempt(0))]), Some(0));
+            let directory = tempfile::tempdir().unwrap();
+            let (version, run_id) = ("0.3.0".to_owned(), "0198".to_owned());
+            let facts = FileFacts { version, run_id, last_seq: None, last_part: None };
+            let samples = Recorded::open(directory.path(), Table::Samples).unwrap();
+            std::fs::create_dir(temporary(&directory.path().join(table.file_name()))).unwrap();
+            let result = tables::write(&events, &samples, directory.path(), facts, Purpose::Copy, 0);
+            assert!(matches!(result, Err(RecordError::File { .. })), "{}", table.name());
+        }
     }
 }

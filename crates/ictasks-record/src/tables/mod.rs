@@ -1,8 +1,9 @@
 //! The end of a run: the journal becomes the four tables.
 //!
-//! Streaming passes, a table each, so that memory holds no more than a row group of a table: a survey ([`Survey`]) finds what only the whole run can tell ([`named`], [`last`]), over all its
-//! sessions, then each table is written under its temporary name. The events of a short run are in
-//! memory still, and its tables are written at one time ([`at_once`]).
+//! A survey ([`Survey`]) finds what only the whole run can tell ([`named`], [`last`]), over all its sessions.
+//! Then each table is written under its temporary name, in a streaming pass of its own: memory holds no
+//! more than a row group of one table. The events of a short run are in memory still, and its tables are
+//! written at one time ([`at_once`]).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,12 +15,11 @@ use ictasks_core::attempt::Outcome;
 use ictasks_core::column::ColumnType;
 
 use crate::error::RecordError;
-use crate::files::Reserve;
 use crate::journal::Damage;
 use crate::manifest::OutcomeCounts;
 use crate::recorded::Recorded;
 use crate::schema::{Categories, Table, data_type, field};
-use crate::table_file::{FileFacts, TableFile};
+use crate::table_file::{FileFacts, Purpose, TableFile};
 
 mod at_once;
 mod last;
@@ -56,7 +56,7 @@ pub(crate) fn write(
     samples: &Recorded,
     into: &Path,
     mut facts: FileFacts,
-    reserve: Option<&Reserve>,
+    purpose: Purpose<'_>,
     first_own_seq: i64,
 ) -> Result<Tables, RecordError> {
     let survey = Survey::make(events, first_own_seq)?;
@@ -64,13 +64,13 @@ pub(crate) fn write(
     let create = |table: Table| {
         let last_part = if table == Table::Samples { samples.last_part() } else { None };
         let facts = FileFacts { last_part, ..facts.clone() };
-        TableFile::create(&into.join(table.file_name()), survey.schema(table), &facts, reserve)
+        TableFile::create(&into.join(table.file_name()), survey.schema(table), &facts, purpose)
     };
     let stream = |table: Table| {
         let source = if table == Table::Samples { samples } else { events };
         survey.write(table, source, create(table)?)
     };
-    let written = match events.at_once() {
+    let written = match events.only_batch() {
         Some(events) => at_once::write(&survey, events, &create, &stream)?,
         // One after the other: memory holds one row group of one table.
         None => Table::ALL.into_iter().map(stream).collect::<Result<_, RecordError>>()?,
