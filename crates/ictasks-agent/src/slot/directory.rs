@@ -18,7 +18,6 @@ use crate::process_table::OwnIo;
 use crate::trouble::{is_general, remedy};
 
 const TASK_FILE_NEW: &str = ".task.json.new";
-const FILE_MODE: Mode = Mode::from_bits_truncate(0o666);
 const DIRECTORY_MODE: Mode = Mode::from_bits_truncate(0o777);
 
 /// Trouble with a task's directory.
@@ -157,7 +156,7 @@ impl TaskDirectory {
 
     /// Writes the first `task.json` of an attempt, before its process starts.
     pub fn begin_task_file(&self, json: &[u8]) -> Result<(), DirectoryError> {
-        match spare::create(self.descriptor.as_fd(), TASK_FILE, json) {
+        match spare::create(self.descriptor.as_fd(), TASK_FILE, json, &mut OwnIo::default()) {
             Ok(file) => {
                 self.first_task_file.set(Some(file));
                 Ok(())
@@ -189,28 +188,7 @@ impl TaskDirectory {
 
     fn exchange_task_file(&self, json: &[u8], own_io: &mut OwnIo) -> Result<(), Errno> {
         let directory = self.descriptor.as_fd();
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = match openat(directory, TASK_FILE_NEW, flags, FILE_MODE) {
-            Err(Errno::EXIST) => {
-                unlinkat(directory, TASK_FILE_NEW, AtFlags::empty())?;
-                openat(directory, TASK_FILE_NEW, flags, FILE_MODE)?
-            }
-            other => other?,
-        };
-        let mut rest = json;
-        while !rest.is_empty() {
-            let written = match rustix::io::write(&file, rest) {
-                Ok(written) => written,
-                Err(error) => {
-                    // Half a document is of no use, and its room may be wanted.
-                    let _ = unlinkat(directory, TASK_FILE_NEW, AtFlags::empty());
-                    return Err(error);
-                }
-            };
-            own_io.write_calls += 1;
-            own_io.written_bytes += i64::try_from(written).unwrap_or(0);
-            rest = &rest[written..];
-        }
+        spare::create_anew(directory, TASK_FILE_NEW, json, own_io)?;
         match renameat_with(directory, TASK_FILE_NEW, directory, TASK_FILE, RenameFlags::EXCHANGE) {
             Ok(()) => unlinkat(directory, TASK_FILE_NEW, AtFlags::empty()),
             // No file of that name yet, or a file system that cannot exchange.
@@ -220,21 +198,9 @@ impl TaskDirectory {
 
     /// Writes `gpu_ids.txt`; one that is there is of an attempt that was given up before it began.
     pub fn write_gpu_ids(&self, text: &str) -> Result<(), DirectoryError> {
-        let directory = self.descriptor.as_fd();
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let open = || openat(directory, GPU_IDS_FILE, flags, FILE_MODE);
-        let opened = match open() {
-            Err(Errno::EXIST) => unlinkat(directory, GPU_IDS_FILE, AtFlags::empty()).and_then(|()| open()),
-            other => other,
-        };
-        let written = opened.and_then(|file| {
-            let mut rest = text.as_bytes();
-            while !rest.is_empty() {
-                rest = &rest[rustix::io::write(&file, rest)?..];
-            }
-            Ok(())
-        });
-        written.map_err(|source| self.error("write gpu_ids.txt", source))
+        let (directory, own_io) = (self.descriptor.as_fd(), &mut OwnIo::default());
+        let written = spare::create_anew(directory, GPU_IDS_FILE, text.as_bytes(), own_io);
+        written.map(drop).map_err(|source| self.error("write gpu_ids.txt", source))
     }
 
     /// The `result.json` that this attempt wrote, if it is a regular file of at most `limit` bytes.

@@ -14,6 +14,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use crate::process_table::OwnIo;
+
 const FILE_MODE: Mode = Mode::from_bits_truncate(0o666);
 
 /// A slot's file in the journal.
@@ -53,7 +55,7 @@ impl Spare {
         if !is_only_name(directory, name, &first)? {
             return Ok(false);
         }
-        write(file, json)?;
+        write(file, json, &mut OwnIo::default())?;
         if u64::try_from(fstat(file)?.st_size).is_ok_and(|size| size > json.len() as u64) {
             ftruncate(file, json.len() as u64)?;
         }
@@ -87,19 +89,43 @@ fn is_only_name(directory: BorrowedFd<'_>, name: &str, file: &OwnedFd) -> Result
 }
 
 /// Writes a whole document from the start of a file.
-fn write(file: &OwnedFd, json: &[u8]) -> Result<(), Errno> {
+fn write(file: &OwnedFd, json: &[u8], own_io: &mut OwnIo) -> Result<(), Errno> {
     let mut written = 0;
     while written < json.len() {
-        written += rustix::io::pwrite(file, &json[written..], written as u64)?;
+        let count = rustix::io::pwrite(file, &json[written..], written as u64)?;
+        own_io.write_calls += 1;
+        own_io.written_bytes += i64::try_from(count).unwrap_or(0);
+        written += count;
     }
     Ok(())
 }
 
+/// Makes a file with this document in the place of one that may be there. Returns it, open for writing.
+pub fn create_anew(
+    directory: BorrowedFd<'_>,
+    name: &str,
+    json: &[u8],
+    own_io: &mut OwnIo,
+) -> Result<OwnedFd, Errno> {
+    match create(directory, name, json, own_io) {
+        Err(Errno::EXIST) => {
+            unlinkat(directory, name, AtFlags::empty())?;
+            create(directory, name, json, own_io)
+        }
+        created => created,
+    }
+}
+
 /// Makes a file that is not there yet, with this document. Returns it, open for writing.
-pub fn create(directory: BorrowedFd<'_>, name: &str, json: &[u8]) -> Result<OwnedFd, Errno> {
+pub fn create(
+    directory: BorrowedFd<'_>,
+    name: &str,
+    json: &[u8],
+    own_io: &mut OwnIo,
+) -> Result<OwnedFd, Errno> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let file = openat(directory, name, flags, FILE_MODE)?;
-    match write(&file, json) {
+    match write(&file, json, own_io) {
         Ok(()) => Ok(file),
         Err(error) => {
             // Half a document is of no use, and its room may be wanted.
@@ -144,7 +170,8 @@ mod tests {
         fn perform(&self, first: &str, last: &str, task: impl FnOnce(&Path)) -> bool {
             let _ = fs::remove_file(self.path());
             let directory = open(&self.dir.path().join("task"));
-            let file = create(directory.as_fd(), "task.json", first.as_bytes()).unwrap();
+            let file =
+                create(directory.as_fd(), "task.json", first.as_bytes(), &mut OwnIo::default()).unwrap();
             assert_eq!(fs::read_to_string(self.path()).unwrap(), first);
             task(&self.path());
             self.spare.exchange(last.as_bytes(), directory.as_fd(), "task.json", file).unwrap()
