@@ -3,11 +3,12 @@
 import json
 import os
 import subprocess
+import sys
 
 import pandas
 import pytest
 
-from conftest import command
+from conftest import command, wait_for
 
 
 class Farm:
@@ -139,3 +140,42 @@ def test_a_resume_without_the_program_that_gave_the_tasks_says_so(farm, tmp_path
     )
     assert resumed.returncode == 2
     assert "`resume=True`" in resumed.stderr, resumed.stderr
+
+
+def driver(run_dir, tasks):
+    """A Python program that has begun to run these tasks, an expression; it prints `begun` with the first of them."""
+    words = f"""
+import ictasks
+ictasks.run({tasks}, {str(run_dir)!r}, on_task_launched=lambda task: print("begun", flush=True))
+"""
+    process = subprocess.Popen([sys.executable, "-c", words], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "begun\n"
+    return process
+
+
+def end_of(run_dir):
+    """run.json, if no farm works in the directory any more."""
+    run = json.loads((run_dir / "run.json").read_text())
+    return None if run["state"] == "running" else run
+
+
+def test_a_farm_ends_with_the_program_that_drives_it(tmp_path):
+    command_of = "ictasks.Task(id=str(number), launch_cmd='sleep 100')"
+    process = driver(tmp_path, f"[{command_of} for number in range(9)]")
+    process.kill()
+    process.wait()
+    run = wait_for("the end of the farm", lambda: end_of(tmp_path))
+    assert run["state"] == "interrupted", run
+    assert "which drove the run" in run["sessions"][0]["how_it_ended"]
+    outcomes = pandas.read_parquet(tmp_path / "tasks.parquet")["outcome"].value_counts().to_dict()
+    assert sum(outcomes.values()) == 9 and set(outcomes) == {"cancelled", "pending"}, outcomes
+
+
+def test_a_list_that_was_cut_off_is_not_complete(tmp_path):
+    command_of = "ictasks.Task(id=str(number), launch_cmd='sleep 0.3')"
+    process = driver(tmp_path, f"({command_of} for number in range(1000))")
+    process.kill()
+    process.wait()
+    run = wait_for("the end of the farm", lambda: end_of(tmp_path))
+    assert not run["list_complete"], run
+    assert "cut off" in run["sessions"][0]["how_it_ended"] or "drove" in run["sessions"][0]["how_it_ended"], run

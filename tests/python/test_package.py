@@ -351,3 +351,21 @@ def test_a_stopping_condition_looks_into_a_directory(tmp_path):
 def test_the_module_is_the_program():
     done = subprocess.run([sys.executable, "-m", "ictasks", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("ictasks ")
+
+
+@pytest.mark.parametrize(
+    "tasks",
+    [None, 5, "echo", [5], [None], [{"launch_cmd": "true"}], (task for task in ["true"])],
+    ids=["none", "number", "text", "numbers", "nones", "dictionaries", "generator"],
+)
+def test_what_is_no_task_is_refused_by_name(tasks, tmp_path):
+    run = ictasks.run([ictasks.Task(id="a", launch_cmd="true")], tmp_path)
+    with pytest.raises(ictasks.InputError, match="`Task`"):
+        ictasks.run(tasks, tmp_path)
+    if isinstance(tasks, (list, str, int, type(None))):
+        assert run.counts == {"succeeded": 1}, "nothing was begun"
+
+
+def test_what_is_no_configuration_is_refused_by_name(tmp_path):
+    with pytest.raises(ictasks.InputError, match="`Config`"):
+        ictasks.run([ictasks.Task(launch_cmd="true")], tmp_path, config=5)

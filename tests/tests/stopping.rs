@@ -129,6 +129,18 @@ fn a_second_interrupt_kills_at_once_and_the_record_is_whole() {
     assert_eq!((&task["outcome"], &task["cause"]), (&json!("cancelled"), &json!("interrupted")));
 }
 
+/// A terminal that is closed sends it to all of its foreground processes.
+#[test]
+fn a_run_ends_with_its_terminal_and_its_record_is_whole() {
+    let run = farm().tasks([does("await %SUBMITDIR%/never")]).workers(1).start();
+    started(&run, 1);
+    tree_of_agent(&run).into_iter().for_each(|pid| send_signal(pid, libc::SIGHUP));
+    run.signal(libc::SIGHUP);
+    let run = run.wait().expect(128 + libc::SIGHUP);
+    let task = run.record.task("0");
+    assert_eq!((&task["outcome"], &task["cause"]), (&json!("cancelled"), &json!("interrupted")));
+}
+
 #[test]
 fn an_interrupt_ends_a_run_whose_agent_somebody_has_stopped() {
     let run = farm().tasks([does("await %SUBMITDIR%/never")]).workers(1).start();

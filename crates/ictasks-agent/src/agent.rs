@@ -47,7 +47,7 @@ pub(crate) const LOST_GRACE: Duration = Duration::from_secs(1);
 /// # Errors
 /// What keeps it from starting. Once it has started, trouble goes to the coordinator.
 pub fn run() -> Result<(), AgentError> {
-    if std::env::args().nth(1).as_deref() == Some(GPUS_ARGUMENT) {
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == GPUS_ARGUMENT) {
         return say_gpus();
     }
     let quiet = [

@@ -78,6 +78,9 @@ pub enum Fault {
         /// The id, or its beginning.
         id: String,
     },
+    /// A list without the line that ends it.
+    #[error("the list was cut off: who wrote it has ended before its last line, `{{}}`")]
+    CutOff,
     /// An id that an earlier task has.
     #[error("the id `{id}` was given in line {first_line} already; each task needs its own")]
     DuplicateId {

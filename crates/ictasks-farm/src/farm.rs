@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::agents::{Agents, News};
 use crate::allocation::{AllocationWatch, Word};
+use crate::attendant;
 use crate::dispatcher::{AgentId, Dispatcher, RunEnd, Session, StopReason};
 use crate::error::FarmError;
 use crate::seen_ids::SeenIds;
@@ -37,6 +38,8 @@ pub struct Farm<'a> {
     pub matcher: Matcher,
     /// Who is told what happens.
     pub sinks: Vec<&'a mut dyn EventSink>,
+    /// The process without which it does not go on.
+    pub attendant: Option<i32>,
 }
 
 impl Farm<'_> {
@@ -59,6 +62,7 @@ impl Farm<'_> {
             agents,
             tasks: source::read_ahead(Reading { source, matcher: self.matcher, seen })?,
             stop_file: stop_file::watch(&self.plan.run_dir)?,
+            attendant: attendant::watch(self.attendant)?,
             allocation: AllocationWatch::start(self.plan.slurm_job.as_deref())?,
             signals,
             suspension: Suspension::None,
@@ -86,6 +90,7 @@ struct Course<'a, 's> {
     agents: Agents<'a>,
     tasks: mpsc::Receiver<Batch>,
     stop_file: mpsc::Receiver<StopReason>,
+    attendant: mpsc::Receiver<StopReason>,
     allocation: AllocationWatch,
     signals: &'a mut Signals,
     suspension: Suspension,
@@ -99,7 +104,7 @@ enum Happening {
     Tasks(Option<Batch>),
     Agent(News),
     Asked(Asked),
-    StopFile(StopReason),
+    Stop(StopReason),
     OfAllocation(Word),
     RetryIsDue,
     PatienceEnds,
@@ -134,7 +139,8 @@ impl Course<'_, '_> {
             batch = self.tasks.recv(), if wants_tasks => Happening::Tasks(batch),
             news = self.agents.next() => Happening::Agent(news),
             asked = self.signals.next() => Happening::Asked(asked),
-            Some(reason) = self.stop_file.recv() => Happening::StopFile(reason),
+            Some(reason) = self.stop_file.recv() => Happening::Stop(reason),
+            Some(reason) = self.attendant.recv() => Happening::Stop(reason),
             word = self.allocation.next() => Happening::OfAllocation(word),
             () = until(due), if due.is_some() => Happening::RetryIsDue,
             () = self.suspension.patience_ends(), if self.suspension.is_asked() => Happening::PatienceEnds,
@@ -154,7 +160,7 @@ impl Course<'_, '_> {
             Happening::Asked(Asked::Drain) => self.dispatcher.stop(StopReason::Drain(SIGUSR1.to_owned())),
             Happening::Asked(Asked::Suspend) => self.suspend(),
             Happening::Asked(Asked::Continue) => self.proceed(),
-            Happening::StopFile(reason) => self.dispatcher.stop(reason),
+            Happening::Stop(reason) => self.dispatcher.stop(reason),
             Happening::OfAllocation(Word::EndsAt(at)) => self.dispatcher.allocation_ends(at),
             Happening::OfAllocation(Word::Signal { is_preempted: true, .. }) => {
                 self.dispatcher.stop(StopReason::Preempted);

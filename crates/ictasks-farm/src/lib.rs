@@ -9,12 +9,13 @@
 //! - `agents`: either of them; `burial`: what came of the tasks of one that has ended
 //! - `source`: reads tasks ahead in a thread of its own; `seen_ids`: whether an id comes twice
 //! - `window`: how many tasks an agent holds beyond those that run
-//! - [`signals`], `suspension`, `stop_file`, `allocation`: what the user or the system asks
+//! - [`signals`], `suspension`, `stop_file`, `allocation`, `attendant`: what the user or the system asks
 //! - `threads`: starting threads, which may be refused
 
 mod agent_link;
 mod agents;
 mod allocation;
+mod attendant;
 pub mod backend;
 mod burial;
 mod connection;

@@ -8,6 +8,8 @@ use crate::error::FarmError;
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// `None` where it is ignored, as `nohup` has it.
+    hang_up: Option<Signal>,
     drain: Signal,
     suspend: Signal,
     proceed: Signal,
@@ -16,7 +18,7 @@ pub struct Signals {
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// SIGINT or SIGTERM, the number: the run is to end.
+    /// SIGINT, SIGTERM or SIGHUP, the number: the run is to end.
     End(i32),
     /// SIGUSR1: no further task is to start.
     Drain,
@@ -38,6 +40,7 @@ impl Signals {
         Ok(Self {
             interrupt: take(SignalKind::interrupt())?,
             terminate: take(SignalKind::terminate())?,
+            hang_up: if is_ignored(SignalKind::hangup()) { None } else { Some(take(SignalKind::hangup())?) },
             drain: take(SignalKind::user_defined1())?,
             suspend: take(numbered(rustix::process::Signal::TSTP))?,
             proceed: take(numbered(rustix::process::Signal::CONT))?,
@@ -49,9 +52,25 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => Asked::End(SignalKind::interrupt().as_raw_value()),
             _ = self.terminate.recv() => Asked::End(SignalKind::terminate().as_raw_value()),
+            Some(_) = received(&mut self.hang_up) => Asked::End(SignalKind::hangup().as_raw_value()),
             _ = self.drain.recv() => Asked::Drain,
             _ = self.suspend.recv() => Asked::Suspend,
             _ = self.proceed.recv() => Asked::Continue,
         }
     }
+}
+
+async fn received(signal: &mut Option<Signal>) -> Option<()> {
+    match signal {
+        Some(signal) => signal.recv().await,
+        None => None,
+    }
+}
+
+/// Whether this process was started with a signal ignored: `SigIgn` in `/proc/self/status`, see proc(5).
+fn is_ignored(kind: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask =
+        status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (kind.as_raw_value() - 1) & 1 == 1)
 }

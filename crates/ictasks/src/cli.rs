@@ -35,7 +35,7 @@ Exit codes:
   1  some tasks did not succeed
   2  bad usage or input; nothing was run, or what ran was finished
   3  the record could not be kept, or the farm itself was in trouble
-  130, 143  interrupted by SIGINT, SIGTERM";
+  130, 143, 129  interrupted by SIGINT, SIGTERM, SIGHUP";
 
 const TASKFARM_EXAMPLES: &str = "\
 Examples:
@@ -160,6 +160,10 @@ pub struct TaskfarmArguments {
     /// Leave out of these events what a task used: `--events-fd 3 --brief-events`
     #[arg(long, requires = "events_fd")]
     pub brief_events: bool,
+    /// End the run when this process ends, the one that drives it; the tasks that it writes to standard input end
+    /// with a line `{}`: `--events-fd 3 --attended-by 4711`
+    #[arg(long, requires = "events_fd", value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
+    pub attended_by: Option<i32>,
 }
 
 /// What `ictasks watch` takes.

@@ -45,7 +45,7 @@ impl Input {
         let sweep =
             Expansion::of(&config, &files, submit_dir).map_err(|error| Failure::input(chain(&error)))?;
         let input = match &arguments.tasklist {
-            Some(list) => Self::of_list(config, list, arguments.tasklist_format, submit_dir)?,
+            Some(list) => Self::of_list(config, list, arguments, submit_dir)?,
             None => Self::of_config(config, arguments, submit_dir)?,
         };
         let input = match sweep {
@@ -79,10 +79,11 @@ impl Input {
     fn of_list(
         config: Config,
         list: &Path,
-        format: Option<ListFormat>,
+        arguments: &TaskfarmArguments,
         submit_dir: &Path,
     ) -> Result<Self, Failure> {
-        let format = match format {
+        let has_last_line = arguments.attended_by.is_some() && list == Path::new("-");
+        let format = match arguments.tasklist_format {
             Some(ListFormat::Lines) => TaskListFormat::Lines,
             Some(ListFormat::Jsonl) => TaskListFormat::JsonLines,
             None => TaskListFormat::of(list),
@@ -90,7 +91,7 @@ impl Input {
         let list_wins = config.tasks.is_some() || config.launch_cmd.is_some();
         let open = || open(&config, list, format, submit_dir).map_err(|error| Failure::input(chain(&error)));
         if TaskSource::is_stream_at(list) {
-            let source = open()?;
+            let source = if has_last_line { open()?.with_last_line() } else { open()? };
             return Ok(Self { list_wins, ..Self::of_source(config, source) });
         }
         let summary = validate(list, format, submit_dir, &config)

@@ -21,7 +21,7 @@ const TEXT_STEPS: usize = 240;
 /// If a directory holds no record, an expression is not understood, or the output cannot be written.
 pub fn run(arguments: &ReportArguments, console: &mut Console) -> Result<ExitCode, Failure> {
     let runs = RunDirs::open(&arguments.run_dirs)?;
-    if arguments.format == Format::Ids {
+    if arguments.format == Format::Ids && arguments.task.is_none() {
         let ids = selected_ids(&runs.sources, arguments.filter.as_deref()).map_err(failed)?;
         let text: String = ids.into_iter().map(|id| id + "\n").collect();
         return write(arguments, &text, console);

@@ -109,6 +109,7 @@ fn work(tally: &Tally) -> String {
 
 fn stopped(stop: &StopReason) -> String {
     match stop {
+        StopReason::Signal(1) => "interrupted (SIGHUP)".to_owned(),
         StopReason::Signal(2) => "interrupted (SIGINT)".to_owned(),
         StopReason::Signal(15) => "interrupted (SIGTERM)".to_owned(),
         StopReason::Signal(number) => format!("interrupted by signal {number}"),

@@ -53,6 +53,8 @@ pub fn run(arguments: &TaskfarmArguments, console: &mut Console) -> Result<ExitC
     let rules = resume::rules(arguments)?;
     let input = Input::read(arguments, &submit_dir)?;
     let plan = resolve(arguments, &input, &submit_dir)?;
+    check_name(&plan.run_dir, "the run directory", "another --run-dir")?;
+    check_name(&plan.submit_dir, "the current directory", "the command in another one")?;
     // A directory that is not there holds nothing to go on with, and is not to be made for that.
     if arguments.dry_run && !(arguments.resume && plan.run_dir.exists()) {
         console.print(&dry_run::describe(&input, &plan, None))?;
@@ -75,7 +77,8 @@ pub fn run(arguments: &TaskfarmArguments, console: &mut Console) -> Result<ExitC
     }
     tell_before(&input, &plan, recovered.as_ref(), outlook.as_ref(), console);
     let is_requeued = arguments.requeue || input.config.slurm.as_ref().is_some_and(|slurm| slurm.requeue);
-    let run = Run { plan: &plan, input, agent, progress: arguments.progress, events_to, set_aside };
+    let (progress, attendant) = (arguments.progress, arguments.attended_by);
+    let run = Run { plan: &plan, input, agent, progress, attendant, events_to, set_aside };
     let (code, end) = run.perform(lock, recovered, outlook, console)?;
     if is_requeued {
         requeue::if_it_helps(&end, console);
@@ -142,12 +145,21 @@ fn backend(arguments: &TaskfarmArguments, input: &Input) -> Result<Backend, Fail
     Backend::choose(&input.config, choice, allocation.as_ref()).map_err(|error| Failure::input(chain(&error)))
 }
 
+/// run.json names the directories, and JSON is text.
+fn check_name(path: &Path, which: &str, remedy: &str) -> Result<(), Failure> {
+    if path.to_str().is_some() {
+        return Ok(());
+    }
+    Err(Failure::input(format!("{which} `{}` has a name that is not UTF-8; give {remedy}", path.display())))
+}
+
 /// A run with everything it needs.
 struct Run<'a> {
     plan: &'a Plan,
     input: Input,
     agent: PathBuf,
     progress: crate::cli::Progress,
+    attendant: Option<i32>,
     events_to: Option<(OwnedFd, Detail)>,
     set_aside: Option<PathBuf>,
 }
@@ -192,7 +204,7 @@ impl Run<'_> {
         let mut progress = Progress::start(self.progress, console, run_count);
         let mut sinks: Vec<&mut dyn EventSink> = vec![&mut recorder, &mut progress];
         sinks.extend(events.as_mut().map(|events| events as &mut dyn EventSink));
-        let farm = Farm { plan: self.plan, session, matcher, sinks };
+        let farm = Farm { plan: self.plan, session, matcher, sinks, attendant: self.attendant };
         let ended = runtime.block_on(farm.run(self.input.source, &self.agent, &mut signals));
         let tally = progress.finish();
         if let Some(events) = events {
@@ -206,7 +218,8 @@ impl Run<'_> {
     fn run_file(&self, recovered: Option<&Recovered>) -> RunFile {
         let plan = serde_json::to_value(self.plan).unwrap_or_default();
         let number = recovered.map_or(0, |recovered| recovered.next_session);
-        let mut session = Session::begin(number, std::env::args().collect(), plan, &host_name());
+        let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
+        let mut session = Session::begin(number, arguments.collect(), plan, &host_name());
         session.submit_dir.clone_from(&self.plan.submit_dir);
         session.task_count = self.input.source.task_count();
         session.warnings.clone_from(&self.plan.warnings);

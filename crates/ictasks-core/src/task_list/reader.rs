@@ -11,6 +11,8 @@ use crate::error::{Fault, InputError, Place};
 use crate::task::{Task, params_json};
 use crate::task_id;
 
+/// The last line of a list that has one: an empty JSON object.
+const LAST_LINE: &[u8] = b"{}";
 const BATCH_TASKS: usize = 128;
 const BATCH_BYTES: usize = 256 << 10;
 
@@ -25,6 +27,8 @@ pub struct TaskReader {
     is_for_sweep: bool,
     /// Whether a task may be a function call.
     takes_calls: bool,
+    /// Whether the list ends with a line that says so, and that one has not come yet.
+    wants_last_line: bool,
     /// Met after good tasks, which went first.
     error: Option<InputError>,
     /// What the iterator has not handed out yet.
@@ -42,6 +46,7 @@ impl TaskReader {
             next_index: 0,
             is_for_sweep: false,
             takes_calls: false,
+            wants_last_line: false,
             error: None,
             batch: Vec::new().into_iter(),
         }
@@ -57,6 +62,12 @@ impl TaskReader {
     #[must_use]
     pub fn with_calls(self) -> Self {
         Self { takes_calls: true, ..self }
+    }
+
+    /// Of a program that drives the run: the list ends with the line `{}`, and was cut off without it.
+    #[must_use]
+    pub fn with_last_line(self) -> Self {
+        Self { wants_last_line: true, ..self }
     }
 
     /// The tasks of all complete lines that are there already, up to 128 of them or 256 KiB;
@@ -107,6 +118,10 @@ impl TaskReader {
             } else {
                 match self.lines.fill() {
                     Ok(true) => {}
+                    Ok(false) if self.wants_last_line => {
+                        self.wants_last_line = false;
+                        return Some(Err(self.at(0, 0, Fault::CutOff)));
+                    }
                     Ok(false) => return None,
                     Err(source) => {
                         let path = PathBuf::from(&self.name);
@@ -131,6 +146,10 @@ impl TaskReader {
         let trimmed = bytes.trim_ascii();
         let is_comment = self.format == TaskListFormat::Lines && trimmed.first() == Some(&b'#');
         if trimmed.is_empty() || is_comment {
+            return Ok(None);
+        }
+        if self.wants_last_line && trimmed == LAST_LINE {
+            self.wants_last_line = false;
             return Ok(None);
         }
         self.next_index += 1;

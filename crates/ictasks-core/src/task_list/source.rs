@@ -101,6 +101,15 @@ impl TaskSource {
         self
     }
 
+    /// A list that ends with the line `{}`: see [`TaskReader::with_last_line`].
+    #[must_use]
+    pub fn with_last_line(mut self) -> Self {
+        if let Tasks::Listed(reader) = self.tasks {
+            self.tasks = Tasks::Listed(Box::new(reader.with_last_line()));
+        }
+        self
+    }
+
     /// The tasks that a sweep makes of these.
     #[must_use]
     pub fn swept(self, expansion: &Expansion) -> Self {

@@ -64,7 +64,8 @@ fn run(run_dir: &Path, kept: &mut Kept) -> RunEnd {
     runtime.block_on(async {
         let mut signals = Signals::new().unwrap();
         fs::write(run_dir.join("ready"), "").unwrap();
-        let farm = Farm { plan: &plan, session, matcher: Matcher::fresh(), sinks: vec![kept] };
+        let farm =
+            Farm { plan: &plan, session, matcher: Matcher::fresh(), sinks: vec![kept], attendant: None };
         farm.run(source, &run_dir.join("ictasks-agent"), &mut signals).await.unwrap()
     })
 }

@@ -55,7 +55,7 @@ class Farm:
         command: List[str] = [find(), "--quiet", "taskfarm", *arguments, "--progress", "none"]
         reading, writing = os.pipe()
         passed = [writing]
-        command += ["--events-fd", str(writing), "--brief-events"]
+        command += ["--events-fd", str(writing), "--brief-events", "--attended-by", str(os.getpid())]
         self._settings_name = ""
         if settings is not None:
             passed.append(_in_memory(json.dumps(settings)))
@@ -83,6 +83,7 @@ class Farm:
         self._half_line = b""
         self._lines: Deque[bytes] = deque()
         self._to_write = memoryview(b"")
+        self._is_last = False
         self._selector = selectors.DefaultSelector()
         if self._process.stdin is not None:
             os.set_blocking(self._process.stdin.fileno(), False)
@@ -150,15 +151,17 @@ class Farm:
         """Whether there was anything to hand over."""
         lines = follower.next_lines()
         if lines is None:
-            self._end_of_tasks()
-        elif lines and self._process.stdin is not None:
+            # Without this line the list was cut off: by an exception, or by the end of this process.
+            self._is_last, lines = True, b"{}\n"
+        if lines and self._process.stdin is not None:
             self._to_write = memoryview(lines)
             self._write_tasks(self._process.stdin.fileno())
         return bool(lines)
 
     @property
     def _takes_tasks(self) -> bool:
-        return self._has_begun and self._process.stdin is not None and not self._process.stdin.closed
+        stdin = self._process.stdin
+        return self._has_begun and not self._is_last and stdin is not None and not stdin.closed
 
     def _read_events(self) -> bool:
         data = os.read(self._events, _CHUNK)
@@ -184,7 +187,10 @@ class Farm:
             # The program reads no more: its events and its exit code say why.
             written = len(self._to_write)
         self._to_write = self._to_write[written:]
-        self._watch(descriptor, selectors.EVENT_WRITE if self._to_write else 0)
+        if self._is_last and not self._to_write:
+            self._end_of_tasks()
+        else:
+            self._watch(descriptor, selectors.EVENT_WRITE if self._to_write else 0)
 
     def _end_of_tasks(self) -> None:
         stdin = self._process.stdin

@@ -12,6 +12,7 @@ from . import _calls
 from ._bar import Bar
 from ._farm import Event, check_hello
 from ._model import plain
+from .error import InputError
 from .task import Task, read
 
 logger = logging.getLogger("ictasks")
@@ -26,6 +27,8 @@ _TOGETHER = 64
 # Of a generator as many as end within this time (seconds), and none where tasks take so long (seconds).
 _AHEAD_S = 0.1
 _LONG_TASK_S = 0.5
+# What comes after the last task of a generator.
+_END = object()
 # Keys of a task that go to the program as they are.
 _OPTIONS = ("params", "environment", "retries", "timeout", "expected_outputs")
 
@@ -241,15 +244,27 @@ _TAKES: Dict[str, Callable[[Following, Event], None]] = {
 }
 
 
+def _check(task: Any) -> Task:
+    """The task, if it is one."""
+    if not isinstance(task, Task):
+        raise InputError(f"a task is a `Task`, for instance Task(launch_cmd='echo hello'), not {task!r}")
+    return task
+
+
 class _Source:
     """Tasks from a list, a generator or a queue."""
 
     def __init__(self, tasks: Tasks) -> None:
         is_queue = callable(getattr(tasks, "get_nowait", None))
+        if not is_queue and (isinstance(tasks, str) or not isinstance(tasks, Iterable)):
+            raise InputError(f"tasks are a list, a generator or a queue of `Task`, not {tasks!r}")
         self._queue: Any = tasks if is_queue else None
         self._iterator: Iterator[Task] = iter(()) if is_queue else iter(tasks)  # type: ignore[arg-type]
         # Whether they are all there, so that it makes no difference when they are taken.
         self.is_list = isinstance(tasks, (list, tuple))
+        if self.is_list:
+            for task in tasks:  # type: ignore[union-attr]
+                _check(task)
         self.count: Optional[int] = len(tasks) if isinstance(tasks, Sized) else None
         self.has_ended = False
 
@@ -257,13 +272,15 @@ class _Source:
         """The next task, if there is one now."""
         if self._queue is not None:
             try:
-                task: Task = self._queue.get_nowait()
-                return task
+                task: Any = self._queue.get_nowait()
             except queue.Empty:
                 return None
-        task_or_none = next(self._iterator, None)
-        self.has_ended = task_or_none is None
-        return task_or_none
+        else:
+            task = next(self._iterator, _END)
+            if task is _END:
+                self.has_ended = True
+                return None
+        return _check(task)
 
     def task_done(self) -> None:
         """Tells whoever waits for the queue (`queue.Queue.join`)."""

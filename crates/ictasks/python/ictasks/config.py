@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Dict, FrozenSet, List, Mapping, Optional, Sequence, Union
 
 from ._model import Model, plain
+from .error import InputError
 from .stopping_condition import StoppingCondition
 from .worker import TaskDistribution
 
@@ -131,6 +132,8 @@ class Config(Model):
         """A configuration, or the keys of one."""
         if config is None:
             return cls()
+        if not isinstance(config, (Config, Mapping)):
+            raise InputError(f"a configuration is a `Config`, a dictionary or the path of a file, not {config!r}")
         return cls(**config) if isinstance(config, Mapping) else config
 
 

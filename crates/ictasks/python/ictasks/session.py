@@ -65,6 +65,8 @@ def run(
     KeyboardInterrupt
         After Ctrl-C, when tasks have been ended and the record is complete; a second one kills at once.
     """
+    if tasks is None:
+        raise InputError("there are no tasks; give a list, a generator or a queue of `Task`")
     run_dir = Path(os.getcwd() if work_dir is None else work_dir).absolute()
     following = Following(run_dir, tasks, on_task_launched, on_task_completed, progress)
     arguments = ["--run-dir", str(run_dir), "--tasklist", "-", "--tasklist-format", "jsonl"]
