@@ -58,6 +58,18 @@ def test_functions_and_commands_run_side_by_side(tmp_path):
     assert tasks[0].result == {"power": 2.0, "name": "1"} and tasks[1].result is None
 
 
+def mixed(task):
+    return {"energy": -1.5, "loss": float("nan"), "path": [1, 2], 7: "seven"}
+
+
+def test_of_a_dict_what_a_column_can_hold_is_a_column(tmp_path):
+    task = Task(id="1", launch_func=mixed)
+    run = ictasks.run([task], tmp_path)
+    columns = [column for column in run.tasks().columns if column.startswith("result_")]
+    assert "result_energy" in columns and "result_path" not in columns, columns
+    assert run.tasks().result_energy.iloc[0] == -1.5 and task.result["path"] == [1, 2]
+
+
 def test_the_first_exception_is_raised_when_all_have_ended(tmp_path):
     tasks = [Task(id="1", launch_func=square), Task(id="2", launch_func=refuse), Task(id="3", launch_func=refuse)]
     tasks.append(Task(id="4", launch_func=square))

@@ -99,6 +99,10 @@ struct Seen {
 /// Positions above this are counted as if they had this one: nobody's list is that long.
 const LAST_POSITION: i64 = 1 << 28;
 
+fn place_of(task_index: i64) -> usize {
+    usize::try_from(task_index.clamp(0, LAST_POSITION)).unwrap_or(0)
+}
+
 impl Watch {
     /// Looks at the run in a directory for the first time.
     ///
@@ -287,6 +291,7 @@ impl Seen {
         }
         match row.what {
             rows::What::Started(task) => {
+                self.forget(task.task_index, task.attempt);
                 self.running.insert(task.task_index, task);
             }
             rows::What::Ended { task_index, attempt, outcome, failure } => {
@@ -317,9 +322,17 @@ impl Seen {
         }
     }
 
+    /// A task that runs again has not ended.
+    fn forget(&mut self, task_index: i64, attempt: i32) {
+        let Some(task) = self.tasks.get_mut(place_of(task_index)) else { return };
+        if let Some((_, before)) = task.take_if(|(last, _)| *last < attempt) {
+            self.outcomes.remove(before);
+        }
+    }
+
     /// Of a task the last attempt counts.
     fn note(&mut self, task_index: i64, attempt: i32, outcome: Outcome) {
-        let place = usize::try_from(task_index.clamp(0, LAST_POSITION)).unwrap_or(0);
+        let place = place_of(task_index);
         if place >= self.tasks.len() {
             self.tasks.resize(place + 1, None);
         }

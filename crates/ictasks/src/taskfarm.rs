@@ -302,10 +302,10 @@ fn conclude(
 
 fn record_failure(error: &RecordError, plan: &Plan) -> Failure {
     let mut failure = Failure::record(error);
-    failure.message.push_str(&format!(
-        "\n  what was recorded so far is in `{}`",
-        plan.run_dir.join(ictasks_core::layout::JOURNAL).display()
-    ));
+    let journal = plan.run_dir.join(ictasks_core::layout::JOURNAL);
+    // After a full disk it has become tables all the same.
+    let place = if journal.is_dir() { &journal } else { &plan.run_dir };
+    failure.message.push_str(&format!("\n  what was recorded so far is in `{}`", place.display()));
     failure
 }
 

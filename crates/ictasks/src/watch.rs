@@ -59,16 +59,18 @@ fn describe(watch: &Watch, now: Timestamp) -> String {
 
 fn write_block(text: &mut String, watch: &Watch, now: Timestamp) -> std::fmt::Result {
     writeln!(text, "{}", head(watch, now))?;
-    writeln!(text, "{}", counts(watch))?;
+    let is_alive = watch.life(now) == Life::Alive;
+    writeln!(text, "{}", counts(watch, is_alive))?;
     if let Some(line) = speed(watch, now) {
         writeln!(text, "{line}")?;
     }
     let running = watch.running();
     for task in running.iter().take(SHOWN) {
-        writeln!(text, "  {}", running_line(task, now))?;
+        writeln!(text, "  {}", running_line(task, now, is_alive))?;
     }
     if running.len() > SHOWN {
-        writeln!(text, "  and {} more that run", running.len() - SHOWN)?;
+        let run = if is_alive { "run" } else { "ran" };
+        writeln!(text, "  and {} more that {run}", running.len() - SHOWN)?;
     }
     let failures: Vec<&FailedAttempt> = watch.failures().take(SHOWN).collect();
     if !failures.is_empty() {
@@ -105,7 +107,7 @@ fn head(watch: &Watch, now: Timestamp) -> String {
     format!("run `{}`{start}: {state}", run.job_id)
 }
 
-fn counts(watch: &Watch) -> String {
+fn counts(watch: &Watch, is_alive: bool) -> String {
     let outcomes = watch.outcomes();
     let named = ORDER.iter().filter(|outcome| outcomes.get(**outcome) > 0 || **outcome == Outcome::Succeeded);
     let named: Vec<String> = named
@@ -117,7 +119,8 @@ fn counts(watch: &Watch) -> String {
     };
     let running = match watch.running().len() {
         0 => String::new(),
-        count => format!(", {count} running"),
+        count if is_alive => format!(", {count} running"),
+        count => format!(", {count} ran when it ended"),
     };
     format!("{done} done: {}{running}", named.join(", "))
 }
@@ -131,11 +134,12 @@ fn speed(watch: &Watch, now: Timestamp) -> Option<String> {
     Some(format!("{rate:.1} tasks/s{left}"))
 }
 
-fn running_line(task: &RunningTask, now: Timestamp) -> String {
+fn running_line(task: &RunningTask, now: Timestamp, is_alive: bool) -> String {
     let age = duration(now.seconds_since(task.started_at));
+    let runs = if is_alive { format!("runs for {age}") } else { format!("was started {age} ago") };
     let attempt = if task.attempt > 1 { format!(", attempt {}", task.attempt) } else { String::new() };
     let memory = task.rss_bytes.map_or_else(String::new, |bytes| format!(", {}", size(bytes)));
-    format!("task {} runs for {age}{memory}{attempt} (process {} on {})", task.task_id, task.pid, task.host)
+    format!("task {} {runs}{memory}{attempt} (process {} on {})", task.task_id, task.pid, task.host)
 }
 
 fn failure_line(failure: &FailedAttempt, now: Timestamp) -> String {

@@ -9,8 +9,12 @@ const LIMIT_BYTES: usize = 16 * 1024;
 
 /// The scalars of the `result.json` that this attempt wrote, as JSON text; `None` if there are none.
 pub fn read(directory: &TaskDirectory) -> Option<String> {
-    let bytes = directory.results(LIMIT_BYTES)?;
-    let Ok(Value::Object(members)) = serde_json::from_slice(&bytes) else { return None };
+    scalars_of(&directory.results(LIMIT_BYTES)?)
+}
+
+fn scalars_of(document: &[u8]) -> Option<String> {
+    let parsed = serde_json::from_slice(document).or_else(|_| serde_json::from_slice(&finite(document)));
+    let Ok(Value::Object(members)) = parsed else { return None };
     let scalars: Map<String, Value> = members
         .into_iter()
         .filter(|(name, value)| {
@@ -20,7 +24,53 @@ pub fn read(directory: &TaskDirectory) -> Option<String> {
     (!scalars.is_empty()).then(|| Value::Object(scalars).to_string())
 }
 
+/// The document with null for the numbers that JSON has no words for. Python writes them nevertheless, as
+/// `NaN`, `Infinity` and `-Infinity`, and one of them is not to cost the others.
+fn finite(document: &[u8]) -> Vec<u8> {
+    let mut finite = Vec::with_capacity(document.len());
+    let mut rest = document;
+    let mut is_in_text = false;
+    while let Some((&byte, behind)) = rest.split_first() {
+        let word =
+            ["NaN", "Infinity", "-Infinity"].into_iter().find(|word| rest.starts_with(word.as_bytes()));
+        match (byte, word) {
+            (b'\\', _) if is_in_text => {
+                let pair = rest.len().min(2);
+                finite.extend_from_slice(&rest[..pair]);
+                rest = &rest[pair..];
+                continue;
+            }
+            (b'"', _) => is_in_text = !is_in_text,
+            (_, Some(word)) if !is_in_text => {
+                finite.extend_from_slice(b"null");
+                rest = &rest[word.len()..];
+                continue;
+            }
+            _ => {}
+        }
+        finite.push(byte);
+        rest = behind;
+    }
+    finite
+}
+
 fn is_column_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scalars_are_kept_and_what_is_not_finite_costs_no_other() {
+        let kept = |document: &str| scalars_of(document.as_bytes());
+        assert_eq!(kept(r#"{"a":1,"b":[1],"c d":2,"e":"NaN \"NaN"}"#).unwrap(), r#"{"a":1,"e":"NaN \"NaN"}"#);
+        let odd = r#"{"loss": NaN, "low": -Infinity, "high":Infinity, "text": "a \\\" NaN, Infinity", "steps": 10}"#;
+        assert_eq!(kept(odd).unwrap(), r#"{"text":"a \\\" NaN, Infinity","steps":10}"#);
+        for nothing in ["", "NaN", "[NaN]", "{\"a\": NaN", "{\"a\": NaN}", "\"\\", "{\"a\": Nan}"] {
+            assert_eq!(kept(nothing), None, "{nothing}");
+        }
+    }
 }

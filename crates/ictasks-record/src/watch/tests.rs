@@ -74,6 +74,31 @@ fn a_live_run_is_followed_to_its_end() {
 }
 
 #[test]
+fn a_task_that_runs_again_is_not_done() {
+    let run = tempfile::tempdir().unwrap();
+    let mut recorder = recorder(run.path());
+    let mut watch = Watch::open(run.path()).unwrap();
+    send(
+        &mut recorder,
+        vec![event(0, started(0)), event(1, finished(0)), event(2, started(1)), event(3, failed(1))],
+    );
+    until(&mut watch, "both", |watch| watch.done() == 2);
+    let again = match started(1) {
+        EventBody::TaskStarted { task_id, task_index, host, worker_id, pid, .. } => {
+            EventBody::TaskStarted { task_id, task_index, attempt: 2, host, worker_id, pid }
+        }
+        other => other,
+    };
+    send(&mut recorder, vec![event(4, again)]);
+    until(&mut watch, "the second attempt", |watch| !watch.running().is_empty());
+    assert_eq!((watch.done(), watch.outcomes().get(Outcome::Failed)), (1, 0));
+    let succeeded = Attempt { attempt: 2, ..attempt(1) };
+    send(&mut recorder, vec![event(5, EventBody::TaskFinished(Box::new(succeeded)))]);
+    until(&mut watch, "its end", |watch| watch.running().is_empty());
+    assert_eq!((watch.done(), watch.outcomes().get(Outcome::Succeeded)), (2, 2));
+}
+
+#[test]
 fn a_run_whose_coordinator_died_is_dead_after_a_minute() {
     let run = tempfile::tempdir().unwrap();
     let mut recorder = recorder(run.path());

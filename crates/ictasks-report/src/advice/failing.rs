@@ -11,19 +11,28 @@ use crate::units::{bytes, core_time, count, counted, duration, percent};
 /// Share of all attempts from which on a group of failures is worth a note.
 const SHARE: f64 = 0.05;
 
-/// The same program cannot be started, again and again.
+/// Tasks whose programs cannot be started.
 pub(super) fn programs_that_do_not_start(case: &Case<'_>) -> Option<Advice> {
-    let group = case.findings.failures.groups.iter().find(|group| does_not_start(group))?;
-    if !is_many(case, group.attempt_count) {
+    let groups: Vec<_> = case
+        .findings
+        .failures
+        .groups
+        .iter()
+        .filter(|group| does_not_start(group) && group.task_count > 0)
+        .collect();
+    let largest = groups.first()?;
+    let attempts = groups.iter().map(|group| group.attempt_count).sum();
+    if !is_many(case, attempts) {
         return None;
     }
+    let tasks = groups.iter().map(|group| group.task_count).sum();
     Some(Advice {
         rule: "missing_program".to_owned(),
-        title: format!("Correct the command: {} could not be started", counted(group.attempt_count, "task")),
-        evidence: said(group),
-        setting: group.remedy.clone(),
+        title: format!("Correct the command: {} could not be started", counted(tasks, "task")),
+        evidence: said(largest),
+        setting: largest.remedy.clone(),
         // Nothing of these tasks was done: all of their time is to be gained.
-        saves_core_s: lost_chance(case, group.attempt_count).max(group.core_s),
+        saves_core_s: lost_chance(case, attempts).max(groups.iter().map(|group| group.core_s).sum()),
     })
 }
 

@@ -9,8 +9,8 @@ function with its arguments, and is read in the process of the call alone.
 
 - ``result.pickle``: what the function returned, unless that is None;
 - ``exception.pickle``: what it raised;
-- ``result.json``: what it returned, where that is a number or a dict of numbers, texts and truth values, so
-  that it becomes columns ``result_*`` of the record.
+- ``result.json``: what it returned, where that is a number, and of a dict what is a number, a text or a truth
+  value, so that it becomes columns ``result_*`` of the record.
 
 ``load_result`` and ``load_exception`` read them.
 """
@@ -325,9 +325,11 @@ def _pickled(value: Any) -> bytes:
 def _columns(result: Any) -> Optional[dict[str, Any]]:
     """What of a result becomes columns of the record, if anything does."""
     if isinstance(result, dict):
-        if not all(isinstance(name, str) and (value is None or _is_scalar(value)) for name, value in result.items()):
-            return None
-        return {name: _plain(value) for name, value in result.items()}
+        return {
+            name: _plain(value)
+            for name, value in result.items()
+            if isinstance(name, str) and (value is None or _is_scalar(value))
+        }
     is_number = _is_scalar(result) and not isinstance(result, str)
     return {"value": _plain(result)} if is_number else None
 
