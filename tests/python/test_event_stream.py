@@ -142,15 +142,17 @@ def test_a_resume_without_the_program_that_gave_the_tasks_says_so(farm, tmp_path
     assert "`resume=True`" in resumed.stderr, resumed.stderr
 
 
-def driver(run_dir, tasks):
-    """A Python program that has begun to run these tasks, an expression; it prints `begun` with the first of them."""
+def killed_driver(run_dir, tasks):
+    """run.json at the end of a farm whose Python program was killed with the first of these tasks, an expression."""
     words = f"""
 import ictasks
 ictasks.run({tasks}, {str(run_dir)!r}, on_task_launched=lambda task: print("begun", flush=True))
 """
-    process = subprocess.Popen([sys.executable, "-c", words], stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "begun\n"
-    return process
+    with subprocess.Popen([sys.executable, "-c", words], stdout=subprocess.PIPE, text=True) as process:
+        begun = process.stdout.readline()
+        process.kill()
+    assert begun == "begun\n"
+    return wait_for("the end of the farm", lambda: end_of(run_dir))
 
 
 def end_of(run_dir):
@@ -161,10 +163,7 @@ def end_of(run_dir):
 
 def test_a_farm_ends_with_the_program_that_drives_it(tmp_path):
     command_of = "ictasks.Task(id=str(number), launch_cmd='sleep 100')"
-    process = driver(tmp_path, f"[{command_of} for number in range(9)]")
-    process.kill()
-    process.wait()
-    run = wait_for("the end of the farm", lambda: end_of(tmp_path))
+    run = killed_driver(tmp_path, f"[{command_of} for number in range(9)]")
     assert run["state"] == "interrupted", run
     assert "which drove the run" in run["sessions"][0]["how_it_ended"]
     outcomes = pandas.read_parquet(tmp_path / "tasks.parquet")["outcome"].value_counts().to_dict()
@@ -173,9 +172,6 @@ def test_a_farm_ends_with_the_program_that_drives_it(tmp_path):
 
 def test_a_list_that_was_cut_off_is_not_complete(tmp_path):
     command_of = "ictasks.Task(id=str(number), launch_cmd='sleep 0.3')"
-    process = driver(tmp_path, f"({command_of} for number in range(1000))")
-    process.kill()
-    process.wait()
-    run = wait_for("the end of the farm", lambda: end_of(tmp_path))
+    run = killed_driver(tmp_path, f"({command_of} for number in range(1000))")
     assert not run["list_complete"], run
     assert "cut off" in run["sessions"][0]["how_it_ended"] or "drove" in run["sessions"][0]["how_it_ended"], run

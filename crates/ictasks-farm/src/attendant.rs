@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::dispatcher::StopReason;
 use crate::error::FarmError;
+use crate::family::fields;
 
 /// Between two looks.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -39,11 +40,10 @@ fn look(pid: i32, sender: &mpsc::Sender<StopReason>) {
         sender.blocking_send(StopReason::Stopped(format!("process {pid}, which drove the run, has ended")));
 }
 
-/// When a process that lives was born, as its `stat` shows it (proc(5)): another with its number has another.
+/// When a process that lives was born, the 22nd field of its `stat`: another with its number has another.
 fn birth(pid: i32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name before may hold anything.
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    let mut fields = fields(&stat)?;
     let state = fields.next()?;
     fields.nth(18).filter(|_| !matches!(state, "Z" | "X")).map(str::to_owned)
 }

@@ -140,9 +140,14 @@ impl Processes {
     }
 }
 
-/// The parent in a line of `/proc/PID/stat`: the fourth field, and the second may contain anything.
+/// The fields of a line of `/proc/PID/stat` (proc(5)) from the third on, the state; the second may contain anything.
+pub fn fields(stat: &str) -> Option<impl Iterator<Item = &str>> {
+    Some(stat.rsplit_once(')')?.1.split_whitespace())
+}
+
+/// The parent: the fourth field.
 fn parent(stat: &str) -> Option<i32> {
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    fields(stat)?.nth(1)?.parse().ok()
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ fn write_block(text: &mut String, watch: &Watch, now: Timestamp) -> std::fmt::Re
     writeln!(text, "{}", head(watch, now))?;
     let is_alive = watch.life(now) == Life::Alive;
     writeln!(text, "{}", counts(watch, is_alive))?;
-    if let Some(line) = speed(watch, now) {
+    if let Some(line) = speed(watch, now).filter(|_| is_alive) {
         writeln!(text, "{line}")?;
     }
     let running = watch.running();
@@ -128,7 +128,7 @@ fn counts(watch: &Watch, is_alive: bool) -> String {
 /// The rate, and when the end is to be expected.
 #[allow(clippy::cast_precision_loss)]
 fn speed(watch: &Watch, now: Timestamp) -> Option<String> {
-    let rate = watch.rate(now).filter(|_| watch.life(now) == Life::Alive)?;
+    let rate = watch.rate(now)?;
     let left = watch.task_count().map(|count| (count - watch.done()).max(0));
     let left = left.map_or_else(String::new, |left| format!(", about {} left", duration(left as f64 / rate)));
     Some(format!("{rate:.1} tasks/s{left}"))

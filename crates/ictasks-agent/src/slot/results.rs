@@ -30,25 +30,18 @@ fn finite(document: &[u8]) -> Vec<u8> {
     let mut finite = Vec::with_capacity(document.len());
     let mut rest = document;
     let mut is_in_text = false;
-    while let Some((&byte, behind)) = rest.split_first() {
+    while let Some(&byte) = rest.first() {
         let word =
             ["NaN", "Infinity", "-Infinity"].into_iter().find(|word| rest.starts_with(word.as_bytes()));
-        match (byte, word) {
-            (b'\\', _) if is_in_text => {
-                let pair = rest.len().min(2);
-                finite.extend_from_slice(&rest[..pair]);
-                rest = &rest[pair..];
-                continue;
-            }
-            (b'"', _) => is_in_text = !is_in_text,
-            (_, Some(word)) if !is_in_text => {
-                finite.extend_from_slice(b"null");
-                rest = &rest[word.len()..];
-                continue;
-            }
-            _ => {}
-        }
-        finite.push(byte);
+        let length = match word {
+            Some(word) if !is_in_text => word.len(),
+            // What is escaped belongs to the text.
+            _ if is_in_text && byte == b'\\' => rest.len().min(2),
+            _ => 1,
+        };
+        let (piece, behind) = rest.split_at(length);
+        finite.extend_from_slice(if word.is_some() && !is_in_text { b"null" } else { piece });
+        is_in_text ^= byte == b'"';
         rest = behind;
     }
     finite

@@ -222,6 +222,7 @@ const BAD_INPUT: &[(&str, &str)] = &[
         "1:8: `shell`: expected `auto`, `true`, `false` or a program with options, not the number `3`",
     ),
     ("cwd: home", "1:6: `cwd`: `home` is unknown here; it is one of `task` or `submit`"),
+    ("task_files: some", "1:13: `task_files`: `some` is unknown here; it is one of `all`, `failed`, `none`"),
     (
         "sample_interval: 30m1h",
         "1:18: `sample_interval`: `30m1h` is no duration; give seconds such as `2`, `0.5`, `500ms` or `90s`, or `1h30m`, 0 or more",

@@ -166,11 +166,9 @@ pub(crate) fn in_our_words(message: &str) -> String {
     } else if let Some(field) = rest.strip_prefix("missing field ") {
         format!("the key {field} is missing; add it")
     } else if let Some(variant) = rest.strip_prefix("unknown variant ") {
-        variant.replacen(", expected ", " is unknown here; it is one of ", 1).replacen(
-            "one of one of",
-            "one of",
-            1,
-        )
+        // Of more than two it says `expected one of`.
+        let variant = variant.replacen(", expected one of ", ", expected ", 1);
+        variant.replacen(", expected ", " is unknown here; it is one of ", 1)
     } else {
         rest.to_owned()
     };

@@ -98,14 +98,17 @@ mod tests {
         rows.take().unwrap().project(&(0..columns.len()).collect::<Vec<_>>()).unwrap()
     }
 
+    fn write_into(directory: &Path, events: &Recorded, purpose: Purpose<'_>) -> Result<Tables, RecordError> {
+        let (version, run_id) = ("0.3.0".to_owned(), "0198".to_owned());
+        let facts = FileFacts { version, run_id, last_seq: None, last_part: None };
+        let samples = Recorded::open(directory, Table::Samples).unwrap();
+        tables::write(events, &samples, directory, facts, purpose, 0)
+    }
+
     fn write_tables(events: &Recorded) -> (Tables, TempDir) {
         let directory = tempfile::tempdir().unwrap();
         let reserve = Reserve::create(&directory.path().join("reserve")).unwrap();
-        let (version, run_id) = ("0.3.0".to_owned(), "0198".to_owned());
-        let facts = FileFacts { version, run_id, last_seq: None, last_part: None };
-        let samples = Recorded::open(directory.path(), Table::Samples).unwrap();
-        let purpose = Purpose::Record(&reserve);
-        let found = tables::write(events, &samples, directory.path(), facts, purpose, 0).unwrap();
+        let found = write_into(directory.path(), events, Purpose::Record(&reserve)).unwrap();
         (found, directory)
     }
 
@@ -195,11 +198,8 @@ mod tests {
         for table in OF_EVENTS {
             let events = Recorded::of_rows(Table::Events, rows_of(&[ended(attempt(0))]), Some(0));
             let directory = tempfile::tempdir().unwrap();
-            let (version, run_id) = ("0.3.0".to_owned(), "0198".to_owned());
-            let facts = FileFacts { version, run_id, last_seq: None, last_part: None };
-            let samples = Recorded::open(directory.path(), Table::Samples).unwrap();
             std::fs::create_dir(temporary(&directory.path().join(table.file_name()))).unwrap();
-            let result = tables::write(&events, &samples, directory.path(), facts, Purpose::Copy, 0);
+            let result = write_into(directory.path(), &events, Purpose::Copy);
             assert!(matches!(result, Err(RecordError::File { .. })), "{}", table.name());
         }
     }

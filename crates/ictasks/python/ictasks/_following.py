@@ -41,7 +41,7 @@ class Following:
     run_dir
         The run directory, absolute.
     tasks
-        What is to be run; None if the program reads the tasks by itself.
+        What is to be run; empty if the program reads the tasks by itself.
     on_launched, on_completed
         Called with each task that was started, and that has ended.
     progress
@@ -51,13 +51,13 @@ class Following:
     def __init__(
         self,
         run_dir: Path,
-        tasks: Optional[Tasks],
+        tasks: Tasks,
         on_launched: Optional[Callback] = None,
         on_completed: Optional[Callback] = None,
         progress: Optional[bool] = None,
     ) -> None:
         self._run_dir = run_dir
-        self._source = _Source(() if tasks is None else tasks)
+        self._source = _Source(tasks)
         self._on_launched, self._on_completed = on_launched, on_completed
         self._bar = Bar(progress, self._source.count)
         # Handed over and not ended, by id.

@@ -65,8 +65,6 @@ def run(
     KeyboardInterrupt
         After Ctrl-C, when tasks have been ended and the record is complete; a second one kills at once.
     """
-    if tasks is None:
-        raise InputError("there are no tasks; give a list, a generator or a queue of `Task`")
     run_dir = Path(os.getcwd() if work_dir is None else work_dir).absolute()
     following = Following(run_dir, tasks, on_task_launched, on_task_completed, progress)
     arguments = ["--run-dir", str(run_dir), "--tasklist", "-", "--tasklist-format", "jsonl"]
@@ -135,7 +133,7 @@ def taskfarm(
     for option, path in (("--config", config_path), ("--tasklist", tasklist)):
         if path is not None:
             arguments += [option, os.fspath(path)]
-    _perform(Farm(arguments, None, has_feed=False), Following(run_dir, None, progress=progress))
+    _perform(Farm(arguments, None, has_feed=False), Following(run_dir, (), progress=progress))
     return Run(run_dir)
 
 
