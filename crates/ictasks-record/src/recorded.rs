@@ -56,8 +56,8 @@ impl Recorded {
     }
 
     /// Rows in memory that are all there is of a table. They come from one part of the journal.
-    pub(crate) fn of_rows(table: Table, rows: RecordBatch, last_part: Option<u32>) -> Self {
-        let journal = vec![Piece::Kept(vec![rows])];
+    pub(crate) fn of_rows(table: Table, rows: Vec<RecordBatch>, last_part: Option<u32>) -> Self {
+        let journal = vec![Piece::Kept(rows)];
         Self { table, before: None, journal, last_part, damages: Vec::new() }
     }
 
@@ -105,13 +105,10 @@ impl Recorded {
         Ok(batches)
     }
 
-    /// All rows, if they are one batch in memory, as those of [`Recorded::of_rows`], and nothing is damaged.
-    pub(crate) fn only_batch(&self) -> Option<&RecordBatch> {
+    /// All rows, if they are those of [`Recorded::of_rows`].
+    pub(crate) fn in_memory(&self) -> Option<&[RecordBatch]> {
         match (&self.before, &self.journal[..]) {
-            (None, [Piece::Kept(batches)]) if self.damages.is_empty() => match &batches[..] {
-                [batch] => Some(batch),
-                _ => None,
-            },
+            (None, [Piece::Kept(batches)]) if self.damages.is_empty() => Some(batches),
             _ => None,
         }
     }

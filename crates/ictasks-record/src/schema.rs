@@ -34,7 +34,7 @@ const TASK_COLUMNS_LAST: [Column; 2] = [
 ];
 
 /// A table of the record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Table {
     /// One row an attempt.
     Attempts,

@@ -1,22 +1,23 @@
 //! One Parquet file: created under a temporary name, compressed, with the facts of its run.
 //!
-//! Rows come in batches, or all at one time. The columns of the second kind are encoded one after the
-//! other: a compressor takes some hundred kilobytes, and those of sixty columns at one time would
-//! have to be fetched from the system, page by page, at the end of a run of a second.
+//! Rows come in batches, or all at one time, as columns that were encoded one by one ([`encode`]): a
+//! compressor takes some hundred kilobytes, and those of sixty columns at one time would have to be fetched
+//! from the system, page by page, at the end of a run of a second.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
-use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::ColumnPath;
 
@@ -118,11 +119,11 @@ impl TableFile {
     /// is a table of the same rows whose columns come first, as they are in its file. Nothing is synced yet.
     pub(crate) fn write_at_once(
         self,
-        columns: &[ArrayRef],
+        columns: Vec<EncodedColumn>,
         behind: Option<&WholeTable>,
     ) -> Result<WholeTable, RecordError> {
-        let Self { path, schema, writer, must_last } = self;
-        let (file, metadata) = encode(writer, &schema, columns, behind).at("write", &path)?;
+        let Self { path, writer, must_last, .. } = self;
+        let (file, metadata) = write_group(writer, columns, behind).at("write", &path)?;
         Ok(WholeTable { path, file, metadata, must_last })
     }
 }
@@ -141,7 +142,7 @@ impl WholeTable {
         if self.must_last { self.file.sync_all().at("sync", &self.path) } else { Ok(()) }
     }
 
-    /// Hands its columns to another table's only row group, without decoding them. What [`properties`] turns
+    /// Hands its columns to another table's only row group, without decoding them. What [`encoding`] turns
     /// off (indexes, bloom filters) would be lost on the way.
     fn copy_to(
         &self,
@@ -165,26 +166,19 @@ impl WholeTable {
 }
 
 /// See [`TableFile::write_at_once`].
-fn encode(
+fn write_group(
     writer: ArrowWriter<ReservedWriter<File>>,
-    schema: &Schema,
-    columns: &[ArrayRef],
+    columns: Vec<EncodedColumn>,
     behind: Option<&WholeTable>,
 ) -> parquet::errors::Result<(File, ParquetMetaData)> {
     let (mut writer, _) = writer.into_serialized_writer()?;
-    let properties = Arc::clone(writer.properties());
-    if columns.iter().any(|column| !column.is_empty()) {
+    if columns.iter().any(|column| column.close().rows_written > 0) {
         let mut group = writer.next_row_group()?;
         if let Some(first) = behind {
             first.copy_to(&mut group)?;
         }
-        let fields = &schema.fields()[schema.fields().len() - columns.len()..];
-        for (field, column) in fields.iter().zip(columns) {
-            let writers = column_writers(field, &properties)?;
-            for (mut writer, leaf) in writers.into_iter().zip(compute_leaves(field, column)?) {
-                writer.write(&leaf)?;
-                writer.close()?.append_to_row_group(&mut group)?;
-            }
+        for column in columns {
+            column.append_to_row_group(&mut group)?;
         }
         group.close()?;
     }
@@ -192,24 +186,37 @@ fn encode(
     Ok((writer.inner().inner().try_clone()?, metadata))
 }
 
-/// The writers of a column's leaves. The library makes those of all columns of a file at one time, so
-/// they come from a file of this column alone.
-fn column_writers(
-    field: &FieldRef,
-    properties: &WriterPropertiesPtr,
-) -> parquet::errors::Result<Vec<ArrowColumnWriter>> {
-    let schema = Arc::new(Schema::new(vec![Arc::clone(field)]));
+/// A column of [`TableFile::write_at_once`]; a list has its values in it.
+pub(crate) type EncodedColumn = ArrowColumnChunk;
+
+/// Encodes all values of a column.
+pub(crate) fn encode(field: Field, values: &ArrayRef) -> Result<Vec<EncodedColumn>, ArrowError> {
+    let field = Arc::new(field);
+    // The library makes the writers of all columns of a file at one time: this is the only one of its file.
+    let schema = Arc::new(Schema::new(vec![Arc::clone(&field)]));
+    let properties = Arc::new(encoding(&schema).build());
     let root = ArrowSchemaConverter::new().convert(&schema)?.root_schema_ptr();
-    let nowhere = SerializedFileWriter::new(io::sink(), root, Arc::clone(properties))?;
-    ArrowRowGroupWriterFactory::new(&nowhere, schema).create_column_writers(0)
+    let nowhere = SerializedFileWriter::new(io::sink(), root, properties)?;
+    let writers = ArrowRowGroupWriterFactory::new(&nowhere, schema).create_column_writers(0)?;
+    let mut encoded = Vec::with_capacity(writers.len());
+    for (mut writer, leaf) in writers.into_iter().zip(compute_leaves(&field, values)?) {
+        writer.write(&leaf)?;
+        encoded.push(writer.close()?);
+    }
+    Ok(encoded)
+}
+
+fn properties(schema: &SchemaRef, facts: &FileFacts) -> WriterProperties {
+    encoding(schema)
+        .set_created_by(format!("ictasks {}", facts.version))
+        .set_key_value_metadata(Some(facts.metadata()))
+        .build()
 }
 
 /// Dictionaries only where values repeat: a dictionary of ids or times would fill memory. Indexes and bloom
 /// filters are off: [`WholeTable::copy_to`] does not copy them.
-fn properties(schema: &SchemaRef, facts: &FileFacts) -> WriterProperties {
+fn encoding(schema: &Schema) -> WriterPropertiesBuilder {
     let mut builder = WriterProperties::builder()
-        .set_created_by(format!("ictasks {}", facts.version))
-        .set_key_value_metadata(Some(facts.metadata()))
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_data_page_size_limit(PAGE_BYTES)
@@ -222,5 +229,5 @@ fn properties(schema: &SchemaRef, facts: &FileFacts) -> WriterProperties {
             builder = builder.set_column_dictionary_enabled(path, true);
         }
     }
-    builder.build()
+    builder
 }

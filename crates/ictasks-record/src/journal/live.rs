@@ -3,9 +3,9 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
 use arrow::ipc::writer::StreamWriter;
 use ictasks_core::column::Cell;
 
@@ -127,14 +127,14 @@ impl LiveTable {
         }
     }
 
-    /// All rows that the run directory has of this table, and the number of their part, if they are few
-    /// enough to have been kept.
-    pub(crate) fn take_kept(&mut self) -> Result<Option<(RecordBatch, Option<u32>)>, RecordError> {
-        let Some(kept) = self.kept.take() else { return Ok(None) };
-        // A batch costs time in every column, however small it is.
-        let rows = concat_batches(self.rows.schema(), &kept.batches)?;
-        let rows = rows.project(&(0..self.table.columns().len()).collect::<Vec<_>>())?;
-        Ok(Some((rows, self.part.as_ref().map(|part| part.number))))
+    /// All rows that the run directory has of this table, in one batch at least, and the number of their part, if
+    /// they are few enough to have been kept.
+    pub(crate) fn take_kept(&mut self) -> Option<(Vec<RecordBatch>, Option<u32>)> {
+        let mut kept = self.kept.take()?.batches;
+        if kept.is_empty() {
+            kept.push(RecordBatch::new_empty(Arc::clone(self.rows.schema())));
+        }
+        Some((kept, self.part.as_ref().map(|part| part.number)))
     }
 
     /// Brings the live part to the disk.

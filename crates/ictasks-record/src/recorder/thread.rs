@@ -298,7 +298,7 @@ impl RecorderThread {
 
 /// What there is of events or samples: from memory if that is all, else from the journal and the tables.
 fn recorded(run_dir: &Path, table: Table, live: &mut LiveTable) -> Result<Recorded, RecordError> {
-    match live.take_kept()? {
+    match live.take_kept() {
         Some((rows, last_part)) => Ok(Recorded::of_rows(table, rows, last_part)),
         None => Recorded::open(run_dir, table),
     }

@@ -1,70 +1,159 @@
-//! The tables of a run whose events are in memory.
+//! The tables of a run whose rows are in memory.
 //!
-//! Such a run was short, and its user waits for the end. The two halves of the work go beside each other; and
-//! in most runs each task had one attempt, so that the columns of the attempts are those of the tasks.
+//! Such a run was short, and its user waits for the end: two threads share the work. One column of the journal
+//! after the other is brought together from its batches and encoded for each table that has it, so that the
+//! memory of one serves the next. In most runs each task had one attempt: then the columns of the attempts
+//! are those of the tasks, too.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use arrow::array::RecordBatch;
-use arrow::compute::filter_record_batch;
+use arrow::array::{Array, BooleanArray, RecordBatch};
+use arrow::compute::{FilterBuilder, FilterPredicate, concat, concat_batches, filter_record_batch};
+use ictasks_core::column::Column;
 
-use super::{Survey, Written, count_outcomes};
+use super::{Survey, Written, count_outcomes, last};
 use crate::error::RecordError;
+use crate::journal::project;
 use crate::manifest::OutcomeCounts;
-use crate::schema::Table;
-use crate::table_file::TableFile;
+use crate::schema::{Categories, Table, field};
+use crate::table_file::{EncodedColumn, TableFile, encode};
 
-/// Writes all tables; that of the samples by `stream`.
-pub(super) fn write(
-    survey: &Survey,
-    events: &RecordBatch,
-    create: &(impl Fn(Table) -> Result<TableFile, RecordError> + Sync),
-    stream: &(impl Fn(Table) -> Result<Written, RecordError> + Sync),
-) -> Result<Vec<Written>, RecordError> {
-    let write_events = || {
-        let file = create(Table::Events)?;
-        let columns = survey.convert(Table::Events, events, file.schema())?;
-        file.write_at_once(columns.columns(), None)?.close()?;
-        stream(Table::Samples)
-    };
-    thread::scope(|scope| {
-        // The system may have no more threads.
-        let thread = thread::Builder::new().spawn_scoped(scope, write_events).ok();
-        let of_tasks = write_attempts_and_tasks(survey, events, create);
-        let of_samples = match thread {
-            Some(thread) => thread.join().unwrap_or(Err(RecordError::Stopped)),
-            None => write_events(),
-        };
-        Ok(vec![of_tasks?, of_samples?])
-    })
+/// Something to be done, by any thread.
+type Job<'a, T> = Box<dyn FnOnce() -> Result<T, RecordError> + Send + 'a>;
+
+/// What a column of [`Table::columns`] became in the table's file.
+type Encoded = ((Table, &'static str), Vec<EncodedColumn>);
+
+/// Rows of the journal, and which of them belong into which table; all where there is no filter.
+struct Source<'a> {
+    columns: &'static [Column],
+    batches: &'a [RecordBatch],
+    targets: Vec<(Table, Option<FilterPredicate>)>,
 }
 
-fn write_attempts_and_tasks(
+/// Writes all tables.
+pub(super) fn write(
     survey: &Survey,
-    events: &RecordBatch,
-    create: &impl Fn(Table) -> Result<TableFile, RecordError>,
-) -> Result<Written, RecordError> {
-    let are_attempts = survey.last_rows.mask_of_attempts(events);
-    let attempts = filter_record_batch(events, &are_attempts)?;
-    let file = create(Table::Attempts)?;
-    let columns = survey.convert(Table::Attempts, &attempts, file.schema())?;
-    let attempts_table = file.write_at_once(columns.columns(), None)?;
+    events: &[RecordBatch],
+    samples: &[RecordBatch],
+    create: &(impl Fn(Table) -> Result<TableFile, RecordError> + Sync),
+) -> Result<Vec<Written>, RecordError> {
+    let keys = keys(events)?;
+    let are_attempts = survey.last_rows.mask_of_attempts(&keys);
+    let are_tasks = survey.last_rows.mask(&keys);
+    let tasks = filter_record_batch(&keys, &are_tasks)?;
+    let are_the_same = are_tasks == are_attempts;
+    let mut of_events = vec![(Table::Events, None), (Table::Attempts, Some(rows(&are_attempts)))];
+    if !are_the_same {
+        of_events.push((Table::Tasks, Some(rows(&are_tasks))));
+    }
+    let of_samples = vec![(Table::Samples, None)];
+    let sources = [
+        Source { columns: Table::Events.columns(), batches: events, targets: of_events },
+        Source { columns: Table::Samples.columns(), batches: samples, targets: of_samples },
+    ];
 
-    let mut outcomes = OutcomeCounts::default();
-    let are_tasks = survey.last_rows.mask(events);
-    let file = create(Table::Tasks)?;
-    let tasks_table = if are_tasks == are_attempts {
-        count_outcomes(&attempts, &mut outcomes);
-        file.write_at_once(&survey.last_rows.sums(&attempts), Some(&attempts_table))?
-    } else {
-        let tasks = filter_record_batch(events, &are_tasks)?;
-        count_outcomes(&tasks, &mut outcomes);
-        let columns = survey.convert(Table::Tasks, &tasks, file.schema())?;
-        file.write_at_once(columns.columns(), None)?
+    let mut jobs: Vec<Job<'_, Vec<Encoded>>> = vec![Box::new(|| encode_sums(survey, &tasks))];
+    for source in &sources {
+        for place in 0..source.columns.len() {
+            jobs.push(Box::new(move || source.encode(survey, place)));
+        }
+    }
+    let mut encoded: HashMap<_, _> = in_two_threads(jobs)?.into_iter().flatten().collect();
+    let mut columns_of = |table: Table| {
+        let columns = table.columns().iter();
+        columns.filter_map(|column| encoded.remove(&(table, column.name))).flatten().collect::<Vec<_>>()
     };
-    attempts_table.close()?;
-    tasks_table.close()?;
-    Ok(Written { outcomes: Some(outcomes), ..Written::default() })
+    let (of_attempts, of_tasks) = (columns_of(Table::Attempts), columns_of(Table::Tasks));
+    let (of_events, of_samples) = (columns_of(Table::Events), columns_of(Table::Samples));
+
+    in_two_threads(vec![
+        Box::new(|| {
+            let attempts = create(Table::Attempts)?.write_at_once(of_attempts, None)?;
+            let behind = are_the_same.then_some(&attempts);
+            create(Table::Tasks)?.write_at_once(of_tasks, behind)?.close()?;
+            attempts.close()?;
+            let mut outcomes = OutcomeCounts::default();
+            count_outcomes(&tasks, &mut outcomes);
+            Ok(Written { outcomes: Some(outcomes), ..Written::default() })
+        }),
+        Box::new(|| {
+            create(Table::Events)?.write_at_once(of_events, None)?.close()?;
+            create(Table::Samples)?.write_at_once(of_samples, None)?.close()?;
+            Ok(Written::default())
+        }),
+    ])
+}
+
+/// Of all events the columns that tell to which tables they belong.
+fn keys(events: &[RecordBatch]) -> Result<RecordBatch, RecordError> {
+    let names = [&last::COLUMNS[..], &["outcome"]].concat();
+    let pieces: Vec<_> = events.iter().map(|batch| project(batch, Some(&names))).collect::<Result<_, _>>()?;
+    Ok(concat_batches(pieces[0].schema_ref(), &pieces)?)
+}
+
+fn rows(mask: &BooleanArray) -> FilterPredicate {
+    FilterBuilder::new(mask).optimize().build()
+}
+
+/// The columns of tasks.parquet that the journal does not have.
+fn encode_sums(survey: &Survey, tasks: &RecordBatch) -> Result<Vec<Encoded>, RecordError> {
+    let sums = survey.last_rows.sums(tasks);
+    let columns = Table::Tasks.columns();
+    let columns = &columns[columns.len() - sums.len()..];
+    let encoded = columns.iter().zip(sums).map(|(column, values)| {
+        let encoded = encode(field(column, Categories::Dictionary), &values)?;
+        Ok(((Table::Tasks, column.name), encoded))
+    });
+    encoded.collect()
+}
+
+impl Source<'_> {
+    /// Encodes the column at this place for the tables that have it.
+    fn encode(&self, survey: &Survey, place: usize) -> Result<Vec<Encoded>, RecordError> {
+        let name = self.columns[place].name;
+        let pieces: Vec<&dyn Array> = self.batches.iter().map(|batch| batch.column(place).as_ref()).collect();
+        let all = concat(&pieces)?;
+        let mut encoded = Vec::new();
+        for (table, rows) in &self.targets {
+            let Some(column) = table.columns().iter().find(|column| column.name == name) else { continue };
+            let values = match rows {
+                Some(rows) => rows.filter(&all)?,
+                None => Arc::clone(&all),
+            };
+            let rows = RecordBatch::try_from_iter([(name, Arc::clone(&values))])?;
+            let arrays = survey.arrays(column, &values, &rows)?;
+            let mut of_table = Vec::new();
+            for (field, values) in survey.fields(column).into_iter().zip(arrays) {
+                of_table.extend(encode(field, &values)?);
+            }
+            encoded.push(((*table, name), of_table));
+        }
+        Ok(encoded)
+    }
+}
+
+/// Does these jobs here and, if the system has a thread to spare, beside. Results come in any order.
+fn in_two_threads<T: Send>(jobs: Vec<Job<'_, T>>) -> Result<Vec<T>, RecordError> {
+    let jobs = Mutex::new(jobs.into_iter());
+    let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || {
+        let mut done = Vec::new();
+        while let Some(job) = next() {
+            done.push(job()?);
+        }
+        Ok(done)
+    };
+    thread::scope(|scope| {
+        let beside = thread::Builder::new().spawn_scoped(scope, work).ok();
+        let mut done = work()?;
+        if let Some(beside) = beside {
+            done.extend(beside.join().unwrap_or(Err(RecordError::Stopped))?);
+        }
+        Ok(done)
+    })
 }
 
 #[cfg(test)]
@@ -125,12 +214,13 @@ mod tests {
     /// written batch by batch.
     fn written(bodies: &[EventBody]) -> TempDir {
         let rows = rows_of(bodies);
-        let at_once = Recorded::of_rows(Table::Events, rows.clone(), Some(0));
-        assert!(at_once.only_batch().is_some());
         let half = rows.num_rows() / 2;
-        let mut streamed = Recorded::of_rows(Table::Events, rows.slice(0, half), Some(0));
+        let halves = vec![rows.slice(0, half), rows.slice(half, rows.num_rows() - half)];
+        let at_once = Recorded::of_rows(Table::Events, halves, Some(0));
+        assert!(at_once.in_memory().is_some());
+        let mut streamed = Recorded::of_rows(Table::Events, vec![rows.slice(0, half)], Some(0));
         streamed.add(vec![rows.slice(half, rows.num_rows() - half)]);
-        assert!(streamed.only_batch().is_none());
+        assert!(streamed.in_memory().is_none());
 
         let ((found, directory), (expected, other)) = (write_tables(&at_once), write_tables(&streamed));
 
@@ -196,7 +286,7 @@ mod tests {
     #[test]
     fn a_table_that_cannot_be_written_is_an_error() {
         for table in OF_EVENTS {
-            let events = Recorded::of_rows(Table::Events, rows_of(&[ended(attempt(0))]), Some(0));
+            let events = Recorded::of_rows(Table::Events, vec![rows_of(&[ended(attempt(0))])], Some(0));
             let directory = tempfile::tempdir().unwrap();
             std::fs::create_dir(temporary(&directory.path().join(table.file_name()))).unwrap();
             let result = write_into(directory.path(), &events, Purpose::Copy);

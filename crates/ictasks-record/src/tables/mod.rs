@@ -2,7 +2,7 @@
 //!
 //! A survey ([`Survey`]) finds what only the whole run can tell ([`named`], [`last`]), over all its sessions.
 //! Then each table is written under its temporary name, in a streaming pass of its own: memory holds no
-//! more than a row group of one table. The events of a short run are in memory still, and its tables are
+//! more than a row group of one table. The rows of a short run are in memory still, and its tables are
 //! written at one time ([`at_once`]).
 
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{Field, Int64Type, Schema, SchemaRef};
 use ictasks_core::attempt::Outcome;
-use ictasks_core::column::ColumnType;
+use ictasks_core::column::{Column, ColumnType};
 
 use crate::error::RecordError;
 use crate::journal::Damage;
@@ -70,10 +70,10 @@ pub(crate) fn write(
         let source = if table == Table::Samples { samples } else { events };
         survey.write(table, source, create(table)?)
     };
-    let written = match events.only_batch() {
-        Some(events) => at_once::write(&survey, events, &create, &stream)?,
+    let written = match (events.in_memory(), samples.in_memory()) {
+        (Some(events), Some(samples)) => at_once::write(&survey, events, samples, &create)?,
         // One after the other: memory holds one row group of one table.
-        None => Table::ALL.into_iter().map(stream).collect::<Result<_, RecordError>>()?,
+        _ => Table::ALL.into_iter().map(stream).collect::<Result<_, RecordError>>()?,
     };
     let mut tables = Tables {
         own_events: survey.own_events,
@@ -168,14 +168,17 @@ impl Survey {
     }
 
     fn schema(&self, table: Table) -> SchemaRef {
-        let mut fields: Vec<Field> = Vec::new();
-        for column in table.columns() {
-            match self.named(column.name) {
-                Some(named) => fields.extend(named.fields()),
-                None => fields.push(field(column, Categories::Dictionary)),
-            }
+        Arc::new(Schema::new(
+            table.columns().iter().flat_map(|column| self.fields(column)).collect::<Vec<_>>(),
+        ))
+    }
+
+    /// The fields of a table that a column of the journal becomes.
+    fn fields(&self, column: &Column) -> Vec<Field> {
+        match self.named(column.name) {
+            Some(named) => named.fields(),
+            None => vec![field(column, Categories::Dictionary)],
         }
-        Arc::new(Schema::new(fields))
     }
 
     /// Writes the rows of one table, batch by batch.
@@ -214,22 +217,31 @@ impl Survey {
     ) -> Result<RecordBatch, RecordError> {
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
         for column in table.columns() {
-            let Some(array) = rows.column_by_name(column.name) else {
-                continue; // The sums of tasks.parquet; they come last.
-            };
-            if let (Some(named), Some(json)) = (self.named(column.name), array.as_string_opt::<i32>()) {
-                arrays.extend(named.arrays(json, rows)?);
-            } else if column.kind == ColumnType::Category {
-                let target = data_type(column.kind, Categories::Dictionary);
-                arrays.push(cast(array, &target)?);
-            } else {
-                arrays.push(Arc::clone(array));
+            // The journal lacks the sums of tasks.parquet, which come last.
+            if let Some(values) = rows.column_by_name(column.name) {
+                arrays.extend(self.arrays(column, values, rows)?);
             }
         }
         if table == Table::Tasks {
             arrays.extend(self.last_rows.sums(rows));
         }
         Ok(RecordBatch::try_new(SchemaRef::clone(schema), arrays)?)
+    }
+
+    /// Brings the values that these rows have in a column of the journal into [`Survey::fields`].
+    fn arrays(
+        &self,
+        column: &Column,
+        values: &ArrayRef,
+        rows: &RecordBatch,
+    ) -> Result<Vec<ArrayRef>, RecordError> {
+        if let (Some(named), Some(json)) = (self.named(column.name), values.as_string_opt::<i32>()) {
+            return Ok(named.arrays(json, rows)?);
+        }
+        Ok(vec![match column.kind {
+            ColumnType::Category => cast(values, &data_type(column.kind, Categories::Dictionary))?,
+            _ => Arc::clone(values),
+        }])
     }
 }
 
