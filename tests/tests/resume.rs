@@ -5,8 +5,8 @@ use std::fs;
 use ictasks_tests::programs::subject;
 use ictasks_tests::table::Row;
 use ictasks_tests::{
-    BAD_INPUT, FAILED, Finished, SUCCEEDED, children_named, farm, process_exists, processes_with,
-    send_signal, wait_for,
+    BAD_INPUT, FAILED, Finished, INTERRUPTED, SUCCEEDED, children_named, farm, process_exists,
+    processes_with, send_signal, wait_for,
 };
 use serde_json::{Value, json};
 
@@ -127,6 +127,26 @@ fn only_what_never_finished_or_only_what_is_listed() {
     let run = run.again().file("ids.txt", "7\n").tasks(tasks);
     let run = run.args(["--resume", "--only", "ids.txt"]).run().expect(BAD_INPUT);
     assert!(run.stderr.contains("there is no task with the id `7`"), "{}", run.stderr);
+}
+
+#[test]
+fn a_task_that_waited_for_its_retry_goes_on_as_one_that_was_interrupted() {
+    let yaml =
+        "retries: 1\nretry_delay: 1h\ntasks:\n- launch_cmd: exit 3\n- launch_cmd: exit 4\n  retries: 0\n";
+    let run = farm().yaml(yaml).start();
+    let are_there = |kind: &str, count: usize| {
+        let is_kind = |event: &&Row| event["kind"] == kind;
+        (run.record.journal().iter().filter(is_kind).count() == count).then_some(())
+    };
+    wait_for("the retry to be announced", || are_there("task_retried", 1));
+    wait_for("both ends", || are_there("task_finished", 2));
+    run.signal(libc::SIGINT);
+    let run = run.wait().expect(INTERRUPTED);
+    assert_eq!(run.record.column("tasks", "outcome"), ["failed", "failed"]);
+    let yaml = yaml.replace("retries: 1", "retries: 0");
+    let run = run.again().yaml(yaml).args(["--resume", "--skip-failed"]).run().expect(FAILED);
+    assert_eq!(attempts(&run, "0")[1], (2, "failed".to_owned(), json!("interrupted_before")));
+    assert_eq!(attempts(&run, "1").len(), 1);
 }
 
 #[test]

@@ -60,6 +60,7 @@ fn a_run_is_drained_by_a_signal_and_by_the_command() {
         let run = run.wait().expect(FAILED);
         assert_eq!(run.record.column("tasks", "outcome"), ["succeeded", "pending", "pending"]);
         assert_eq!(run.record.column("tasks", "cause")[1], "stop_requested");
+        assert!(run.stderr.contains("1 task will finish, no other will start"), "{}", run.stderr);
         let run =
             run.again().tasks([waits.as_str(), "true", "true"]).args(["--resume"]).run().expect(SUCCEEDED);
         let reasons = run.record.column("tasks", "reason");
@@ -118,6 +119,7 @@ fn a_second_interrupt_kills_at_once_and_the_record_is_whole() {
         .start();
     let path = run.record.task_directory("0").join("pid");
     let pid: i64 = wait_for("the task", || fs::read_to_string(&path).ok()?.parse().ok());
+    started(&run, 1);
     run.signal(libc::SIGINT);
     let is_told = || run.record.journal().iter().any(|event| event["kind"] == "stop_requested").then_some(());
     wait_for("the run to hear it", is_told);
@@ -125,6 +127,7 @@ fn a_second_interrupt_kills_at_once_and_the_record_is_whole() {
     run.signal(libc::SIGINT);
     let run = run.wait().expect(INTERRUPTED);
     assert!(!process_exists(pid));
+    assert!(run.stderr.contains("1 task asked to end, a signal more kills at once"), "{}", run.stderr);
     let task = run.record.task("0");
     assert_eq!((&task["outcome"], &task["cause"]), (&json!("cancelled"), &json!("interrupted")));
 }
@@ -169,6 +172,15 @@ fn a_run_can_be_watched_alive_killed_and_done() {
     for part in ["running", "2 of 3 tasks", "1 succeeded", "1 failed", "task 2", "task 1", "why"] {
         assert!(said.contains(part), "{part}: {said}");
     }
+    let report = |id| {
+        let mut report = std::process::Command::new(ictasks_tests::programs::ictasks());
+        report.args(["report", "--task", id]).arg(run.record.directory()).output().expect("start ictasks")
+    };
+    let refused = report("2");
+    assert_eq!(refused.status.code(), Some(ictasks_tests::BAD_INPUT));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("attempt 1 began") && said.contains("`ictasks output`"), "{said}");
+    assert!(report("1").status.success());
     fs::write(run.directory().join("go"), "").unwrap();
     let run = run.wait().expect(FAILED);
     let said = run.again().command(["watch", "run"]).run().expect(SUCCEEDED);

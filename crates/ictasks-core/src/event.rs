@@ -126,6 +126,8 @@ pub enum EventBody {
     StopRequested {
         /// By whom or what.
         message: String,
+        /// Whether what runs is ended, too; not in the record, which says what came of each task.
+        ends_tasks: bool,
     },
     /// The session ended.
     RunFinished {

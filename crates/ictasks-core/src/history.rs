@@ -7,7 +7,7 @@
 //! being the nth in the record: it keeps the position and the id that it had, and commands that
 //! are new get positions above all others.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::attempt::{Outcome, Reason};
 use crate::task::{Task, fnv1a};
@@ -53,6 +53,8 @@ pub struct History {
     by_command: Vec<u32>,
     /// Ids that are not positions.
     given_ids: GivenIds,
+    /// Tasks of which another attempt was to follow, and its number.
+    announced: HashMap<u32, i32>,
 }
 
 impl History {
@@ -77,6 +79,13 @@ impl History {
         });
     }
 
+    /// Another attempt was to follow, with this number; of which the record may know more.
+    pub fn announce(&mut self, task_index: i64, attempt: i32) {
+        let task_index = u32::try_from(task_index).unwrap_or(u32::MAX);
+        let announced = self.announced.entry(task_index).or_default();
+        *announced = attempt.max(*announced);
+    }
+
     /// Brings what was added into order.
     #[must_use]
     pub fn finish(mut self) -> Self {
@@ -88,6 +97,11 @@ impl History {
         });
         self.entries.dedup_by_key(|entry| entry.task_index);
         self.entries.shrink_to_fit();
+        for entry in &self.entries {
+            if self.announced.get(&entry.task_index).is_some_and(|next| *next <= i32::from(entry.attempt)) {
+                self.announced.remove(&entry.task_index);
+            }
+        }
         self.given_ids.sort();
         let count = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
         let entry = |position: &u32| &self.entries[*position as usize];
@@ -323,6 +337,11 @@ impl Matcher {
         self.judge(task, None, if is_new { Reason::NewInList } else { Reason::NeverRan })
     }
 
+    /// Whether the run ended while the task waited for another attempt.
+    fn was_to_run_again(&self, past: Entry) -> bool {
+        self.history.as_ref().is_some_and(|history| history.announced.contains_key(&past.task_index))
+    }
+
     /// `untold` is the reason where the record tells nothing.
     fn judge(&self, task: Task, past: Option<Entry>, untold: Reason) -> Result<Decision, Refusal> {
         let skip =
@@ -340,6 +359,9 @@ impl Matcher {
         match past.outcome {
             Outcome::Pending => run(task, Reason::NeverRan),
             Outcome::Cancelled | Outcome::NodeLost => run(task, Reason::InterruptedBefore),
+            outcome if outcome.is_failure() && !is_changed && self.was_to_run_again(past) => {
+                run(task, Reason::InterruptedBefore)
+            }
             Outcome::Succeeded if !is_changed => skip(task, Reason::SucceededBefore),
             Outcome::Succeeded if !self.rules.rerun_changed => Err(Refusal::Changed(Box::new(task))),
             _ if is_changed => run(task, Reason::CommandChanged),

@@ -56,8 +56,14 @@ pub fn slot_spare(host_id: i32, worker_id: i32) -> String {
     format!("agent-{host_id}-slot-{worker_id}.json")
 }
 
-/// File in the journal by which `ictasks stop` asks a run to stop; it holds `stop` or `drain`.
+/// File in the journal by which `ictasks stop` asks a run to stop; it holds [`STOP`] or [`DRAIN`].
 pub const STOP_FILE: &str = "stop";
+
+/// What runs is to be ended, and nothing to be started.
+pub const STOP: &str = "stop";
+
+/// What runs is to finish, and nothing to be started.
+pub const DRAIN: &str = "drain";
 
 /// Whether a file of the journal is the slot log of an agent.
 pub fn is_agent_log(name: &str) -> bool {

@@ -43,8 +43,8 @@ fn look(path: &PathBuf, sender: &mpsc::Sender<StopReason>) {
 /// What the file asks for; `None` for anything that `ictasks stop` does not write.
 fn reason(wish: &str) -> Option<StopReason> {
     match wish.trim() {
-        "stop" => Some(StopReason::Stopped("`ictasks stop`".to_owned())),
-        "drain" => Some(StopReason::Drain("`ictasks stop --drain`".to_owned())),
+        layout::STOP => Some(StopReason::Stopped("`ictasks stop`".to_owned())),
+        layout::DRAIN => Some(StopReason::Drain("`ictasks stop --drain`".to_owned())),
         _ => None,
     }
 }

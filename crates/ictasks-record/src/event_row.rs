@@ -99,7 +99,7 @@ pub(crate) fn cells(event: &Event, take: &mut dyn FnMut(Cell<'_>)) {
         }
         EventBody::RunStarted { message }
         | EventBody::RunResumed { message }
-        | EventBody::StopRequested { message }
+        | EventBody::StopRequested { message, .. }
         | EventBody::RunFinished { message } => row[at.message] = message.cell(),
     }
     row[at.session] = event.session.cell();

@@ -88,6 +88,8 @@ struct Seen {
     /// The last outcome of each task and the number of that attempt, by position in the list.
     tasks: Vec<Option<(i32, Outcome)>>,
     outcomes: OutcomeCounts,
+    /// Tasks that wait for another attempt, and what came of the one before.
+    waiting: BTreeMap<i64, (i32, Outcome)>,
     running: BTreeMap<i64, RunningTask>,
     failures: VecDeque<Failure>,
     /// Attempts that ended, by the second.
@@ -292,6 +294,7 @@ impl Seen {
         match row.what {
             rows::What::Started(task) => {
                 self.forget(task.task_index, task.attempt);
+                self.waiting.remove(&task.task_index);
                 self.running.insert(task.task_index, task);
             }
             rows::What::Ended { task_index, attempt, outcome, failure } => {
@@ -305,6 +308,17 @@ impl Seen {
                 if let Some(failure) = failure {
                     self.failures.push_front(failure);
                     self.failures.truncate(FAILURES);
+                }
+            }
+            rows::What::Retried { task_index, attempt } => {
+                if let Some(before) = self.forget(task_index, attempt) {
+                    self.waiting.insert(task_index, before);
+                }
+            }
+            rows::What::RunFinished => {
+                // Nobody waits any more.
+                for (task_index, (attempt, outcome)) in std::mem::take(&mut self.waiting) {
+                    self.note(task_index, attempt, outcome);
                 }
             }
             rows::What::Other => {}
@@ -322,12 +336,12 @@ impl Seen {
         }
     }
 
-    /// A task that runs again has not ended.
-    fn forget(&mut self, task_index: i64, attempt: i32) {
-        let Some(task) = self.tasks.get_mut(place_of(task_index)) else { return };
-        if let Some((_, before)) = task.take_if(|(last, _)| *last < attempt) {
-            self.outcomes.remove(before);
-        }
+    /// A task that runs again has not ended. Returns its last attempt, if that was counted.
+    fn forget(&mut self, task_index: i64, attempt: i32) -> Option<(i32, Outcome)> {
+        let task = self.tasks.get_mut(place_of(task_index))?;
+        let before = task.take_if(|(last, _)| *last < attempt)?;
+        self.outcomes.remove(before.1);
+        Some(before)
     }
 
     /// Of a task the last attempt counts.

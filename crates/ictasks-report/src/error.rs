@@ -6,6 +6,7 @@ use ictasks_core::layout::FORMAT_VERSION;
 use polars::error::PolarsError;
 
 use crate::harmless::one_line;
+use crate::moment::Moment;
 
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +82,28 @@ pub enum ReportError {
         run_dir: PathBuf,
         /// Ids that there are, the most similar first.
         nearest: Vec<String>,
+    },
+    /// A task has begun, and the record does not know what came of it.
+    #[error(
+        "find what came of task `{}` in `{}`: attempt {attempt} began {} on {} (worker {worker_id}, process {pid}), \
+         and its end is not recorded; `ictasks output` prints what it has printed",
+        one_line(id), run_dir.display(), began_at.for_people(), one_line(host)
+    )]
+    NotEnded {
+        /// As typed.
+        id: String,
+        /// Where it was looked for.
+        run_dir: PathBuf,
+        /// The attempt that began last.
+        attempt: i64,
+        /// When.
+        began_at: Moment,
+        /// Where.
+        host: String,
+        /// On which worker.
+        worker_id: i64,
+        /// Its first process.
+        pid: i64,
     },
     /// A computation on the tables failed.
     #[error("compute with the tables")]

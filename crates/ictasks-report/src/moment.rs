@@ -1,6 +1,6 @@
 //! Instants in findings.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
@@ -23,6 +23,19 @@ impl Moment {
     /// From RFC 3339.
     pub fn parse(text: &str) -> Option<Self> {
         DateTime::parse_from_rfc3339(text).ok().map(|time| Self(time.timestamp_micros()))
+    }
+
+    /// From what people write: RFC 3339, or a date, with or without a time of day, in UTC.
+    pub fn of_people(text: &str) -> Option<Self> {
+        if let Some(moment) = Self::parse(text) {
+            return Some(moment);
+        }
+        let text = text.strip_suffix(" UTC").unwrap_or(text);
+        let of_day = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"]
+            .iter()
+            .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
+        let midnight = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
+        of_day.or_else(midnight).map(|time| Self(time.and_utc().timestamp_micros()))
     }
 
     /// RFC 3339 with microseconds, UTC.

@@ -1,5 +1,6 @@
 //! Everything about one task: [`one_task`] finds it, [`text`], [`markdown`] and JSON show it.
 
+use ictasks_core::event::EventKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -125,7 +126,8 @@ pub struct Repeat {
 /// Finds everything about a task.
 ///
 /// # Errors
-/// There is no such task ([`ReportError::NoTask`]), or the record cannot be read.
+/// There is no such task ([`ReportError::NoTask`]), it runs for the first time ([`ReportError::NotEnded`]), or
+/// the record cannot be read.
 pub fn one_task(source: &Source, id: &str) -> Result<TaskFindings, ReportError> {
     let run = RunFile::read(source)?;
     let mut findings = TaskFindings {
@@ -167,11 +169,33 @@ pub fn one_task(source: &Source, id: &str) -> Result<TaskFindings, ReportError> 
         Ok(())
     })?;
     if !found {
-        return Err(no_task(source, id)?);
+        return Err(not_ended(source, id)?.map_or_else(|| no_task(source, id), Ok)?);
     }
     findings.attempts.sort_by_key(|attempt| attempt.attempt);
     findings.samples = samples::read(source, id, &starts)?;
     Ok(findings)
+}
+
+/// What there is of a task without an end: its last beginning.
+fn not_ended(source: &Source, id: &str) -> Result<Option<ReportError>, ReportError> {
+    let mut begun = None;
+    if source.has(Table::Events) {
+        Rows::of_task(source, Table::Events, id)?.each(|row| {
+            if row.text("kind") == Some(EventKind::TaskStarted.as_str()) {
+                begun = Some(ReportError::NotEnded {
+                    id: id.to_owned(),
+                    run_dir: source.run_dir.clone(),
+                    attempt: row.integer("attempt").unwrap_or_default(),
+                    began_at: row.time("at").unwrap_or_default(),
+                    host: row.text("host").unwrap_or_default().to_owned(),
+                    worker_id: row.integer("worker_id").unwrap_or_default(),
+                    pid: row.integer("pid").unwrap_or_default(),
+                });
+            }
+            Ok(())
+        })?;
+    }
+    Ok(begun)
 }
 
 #[cfg(test)]

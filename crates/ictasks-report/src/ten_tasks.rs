@@ -228,6 +228,32 @@ fn a_filter_selects_tasks_and_leaves_the_run_as_a_whole() {
 }
 
 #[test]
+fn a_filter_compares_times_with_what_people_write() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let source = [record(directory.path())];
+    let ids = |filter: String| selected_ids(&source, Some(&filter)).expect("a filter");
+    let all = ids("true".to_owned());
+    let at_least = |seconds: f64| {
+        let rows = (0..ATTEMPTS.len()).filter(|row| *row != 3 && at(ATTEMPTS[*row].3) >= at(seconds));
+        let mut ids: Vec<String> = rows.map(|row| ATTEMPTS[row].0.to_string()).collect();
+        ids.sort();
+        ids
+    };
+    let later = at_least(10.0);
+    assert!(!later.is_empty() && later.len() < all.len());
+    let moment = Moment(at(10.0));
+    let written = moment.for_people();
+    assert_eq!(ids(format!("started_at >= '{}'", moment.rfc3339())), later);
+    assert_eq!(ids(format!("'{written}' <= started_at")), later);
+    assert_eq!(ids(format!("started_at >= '{}'", written.trim_end_matches(" UTC"))), later);
+    assert_eq!(ids(format!("started_at between '{written}' and '2100-01-01'")), later);
+    assert_eq!(
+        ids("started_at < '2001-01-01' or started_at > '2100-01-01 10:30'".to_owned()),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
 fn a_filter_that_is_wrong_is_explained() {
     let directory = tempfile::tempdir().expect("a directory");
     let source = [record(directory.path())];
@@ -251,6 +277,10 @@ fn a_filter_that_is_wrong_is_explained() {
     insta::assert_snapshot!(
         explain("wall_s > 'x'"),
         @"understand the filter `wall_s > 'x'`: cannot compare string with numeric type (f64); an example of a filter: outcome != 'succeeded' and host = 'c17'"
+    );
+    insta::assert_snapshot!(
+        explain("started_at > 'noon'"),
+        @"understand the filter `started_at > 'noon'`: `noon` is no time: write one as '2026-03-01 12:00:00', which is UTC, or as '2026-03-01T12:00:00+01:00'; an example of a filter: outcome != 'succeeded' and host = 'c17'"
     );
     insta::assert_snapshot!(
         explain("wall_s"),

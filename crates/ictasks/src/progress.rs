@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use ictasks_core::event::{Event, EventSink, SinkError};
+use ictasks_core::event::{Event, EventBody, EventSink, SinkError};
 use ictasks_core::sample::Sample;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -64,7 +64,12 @@ impl Progress {
 impl EventSink for Progress {
     fn events(&mut self, events: &Arc<[Event]>) -> Result<(), SinkError> {
         let mut tally = lock(&self.tally);
-        events.iter().for_each(|event| tally.count(event));
+        for event in events.iter() {
+            tally.count(event);
+            if let Some(note) = stop_note(&tally, event) {
+                self.console.note(&note);
+            }
+        }
         Ok(())
     }
 
@@ -89,6 +94,20 @@ impl Display {
 
 fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
     tally.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What somebody who has asked the run to stop waits for.
+fn stop_note(tally: &Tally, event: &Event) -> Option<String> {
+    let EventBody::StopRequested { message, ends_tasks } = &event.body else { return None };
+    let tasks = match tally.running {
+        0 => return None,
+        1 => "1 task".to_owned(),
+        count => format!("{count} tasks"),
+    };
+    Some(match ends_tasks {
+        true => format!("stopping: {message}; {tasks} asked to end, a signal more kills at once"),
+        false => format!("stopping: {message}; {tasks} will finish, no other will start"),
+    })
 }
 
 fn show_lines(tally: &Mutex<Tally>, ended: &mpsc::Receiver<()>) {

@@ -249,7 +249,7 @@ impl<'a> Farm<'a> {
     /// The user interrupts: what runs is ended, and tried again in the next session.
     fn interrupt(&mut self) -> i64 {
         let message = "interrupted by the user".to_owned();
-        self.recording.event(self.now_us, EventBody::StopRequested { message });
+        self.recording.event(self.now_us, EventBody::StopRequested { message, ends_tasks: true });
         self.now_us += 1_000;
         let resume_us = self.now_us + 500_000 + PAUSE_US;
         // What waits for another attempt waits for the next session.

@@ -64,7 +64,7 @@ impl EventBody {
         let fields = match self {
             Self::RunStarted { message }
             | Self::RunResumed { message }
-            | Self::StopRequested { message }
+            | Self::StopRequested { message, .. }
             | Self::RunFinished { message } => json!({ "message": message }),
             Self::NodeJoined(node) => json!({
                 "host": node.host,

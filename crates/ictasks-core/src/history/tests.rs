@@ -110,6 +110,35 @@ fn the_last_attempt_counts() {
 }
 
 #[test]
+fn a_task_that_waited_for_another_attempt_was_interrupted() {
+    let waited = |announced, command| {
+        let mut history = History::default();
+        let past = |attempt, outcome| Past {
+            task_index: 0,
+            task_id: "0",
+            command_hash: command_hash("a"),
+            attempt,
+            outcome,
+        };
+        history.announce(0, 2);
+        history.add(&past(1, Outcome::Failed));
+        if announced > 2 {
+            history.add(&past(2, Outcome::TimedOut));
+            history.announce(0, announced);
+        }
+        let rules = Rules { skip_failed: true, ..Rules::default() };
+        decisions(history.finish(), rules, tasks(command, TaskListFormat::Lines)).remove(0)
+    };
+    assert_eq!(waited(2, "a"), "run 0 0 `a` 2 interrupted_before");
+    assert_eq!(waited(3, "a"), "run 0 0 `a` 3 interrupted_before");
+    let made = positions(&[("a", 2, Outcome::Failed)]);
+    let mut made = History { announced: [(0, 2)].into(), ..made };
+    made = made.finish();
+    let rules = Rules { skip_failed: true, ..Rules::default() };
+    assert_eq!(decisions(made, rules, tasks("a", TaskListFormat::Lines)), ["skip 0 0 failed_before"]);
+}
+
+#[test]
 fn a_given_id_is_what_counts() {
     let list = "{\"id\": \"x\", \"launch_cmd\": \"new\"}\n{\"id\": \"y\", \"launch_cmd\": \"old\"}\n";
     let list = tasks(list, TaskListFormat::JsonLines);

@@ -84,7 +84,8 @@ impl Dispatcher<'_> {
     }
 
     fn announce(&mut self, reason: &StopReason) {
-        self.event(self.now, EventBody::StopRequested { message: reason.message() });
+        let ends_tasks = reason.ends_running_tasks();
+        self.event(self.now, EventBody::StopRequested { message: reason.message(), ends_tasks });
     }
 
     fn terminate(&mut self, reason: &StopReason) {

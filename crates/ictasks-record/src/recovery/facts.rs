@@ -99,6 +99,10 @@ impl Facts {
                 if events.task_index.is_valid(row) && events.attempt.is_valid(row) {
                     self.known.started.insert(events.task_index.value(row), events.attempt.value(row));
                 }
+            } else if kind == EventKind::TaskRetried.as_str() {
+                if events.task_index.is_valid(row) && events.attempt.is_valid(row) {
+                    self.history.announce(events.task_index.value(row), events.attempt.value(row));
+                }
             } else if kind == EventKind::TaskFinished.as_str() || kind == EventKind::TaskPending.as_str() {
                 if self.run_id.is_none() && events.run_id.is_valid(row) {
                     self.run_id = Some(events.run_id.value(row).to_owned());

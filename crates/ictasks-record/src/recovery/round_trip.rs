@@ -75,7 +75,7 @@ fn bodies() -> impl Strategy<Value = EventBody> {
         (task(), one_of(Reason::ALL)).prop_map(|((task_id, task_index, _), reason)| {
             EventBody::TaskSkipped { task_id, task_index, reason }
         }),
-        ".{0,30}".prop_map(|message| EventBody::StopRequested { message }),
+        ".{0,30}".prop_map(|message| EventBody::StopRequested { message, ends_tasks: false }),
     ]
 }
 

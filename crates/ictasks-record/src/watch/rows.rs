@@ -41,7 +41,18 @@ pub(super) struct Row {
 /// What it says.
 pub(super) enum What {
     Started(RunningTask),
-    Ended { task_index: i64, attempt: i32, outcome: Outcome, failure: Option<Failure> },
+    Ended {
+        task_index: i64,
+        attempt: i32,
+        outcome: Outcome,
+        failure: Option<Failure>,
+    },
+    /// This attempt is going to be made.
+    Retried {
+        task_index: i64,
+        attempt: i32,
+    },
+    RunFinished,
     Other,
 }
 
@@ -76,8 +87,10 @@ impl<'a> Cells<'a> {
             self.started(row, at).map(What::Started)
         } else if kind == EventKind::TaskFinished.as_str() || kind == EventKind::TaskPending.as_str() {
             self.ended(row, at)
+        } else if kind == EventKind::TaskRetried.as_str() {
+            self.retried(row)
         } else {
-            None
+            (kind == EventKind::RunFinished.as_str()).then_some(What::RunFinished)
         };
         Some(Row {
             seq: self.int64("seq", row)?,
@@ -97,6 +110,13 @@ impl<'a> Cells<'a> {
             pid: self.int64("pid", row)?,
             started_at: at,
             rss_bytes: None,
+        })
+    }
+
+    fn retried(&self, row: usize) -> Option<What> {
+        Some(What::Retried {
+            task_index: self.int64("task_index", row)?,
+            attempt: self.int32("attempt", row)?,
         })
     }
 

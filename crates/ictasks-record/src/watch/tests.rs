@@ -33,6 +33,11 @@ fn failed(index: i64) -> EventBody {
     EventBody::TaskFinished(Box::new(ended))
 }
 
+fn retried(index: i64) -> EventBody {
+    let message = "it runs again".to_owned();
+    EventBody::TaskRetried { task_id: index.to_string(), task_index: index, attempt: 2, message }
+}
+
 #[test]
 fn a_live_run_is_followed_to_its_end() {
     let run = tempfile::tempdir().unwrap();
@@ -83,19 +88,34 @@ fn a_task_that_runs_again_is_not_done() {
         vec![event(0, started(0)), event(1, finished(0)), event(2, started(1)), event(3, failed(1))],
     );
     until(&mut watch, "both", |watch| watch.done() == 2);
+    send(&mut recorder, vec![event(4, retried(1))]);
+    until(&mut watch, "the retry", |watch| watch.done() == 1);
+    assert_eq!(watch.outcomes().get(Outcome::Failed), 0);
     let again = match started(1) {
         EventBody::TaskStarted { task_id, task_index, host, worker_id, pid, .. } => {
             EventBody::TaskStarted { task_id, task_index, attempt: 2, host, worker_id, pid }
         }
         other => other,
     };
-    send(&mut recorder, vec![event(4, again)]);
+    send(&mut recorder, vec![event(5, again)]);
     until(&mut watch, "the second attempt", |watch| !watch.running().is_empty());
     assert_eq!((watch.done(), watch.outcomes().get(Outcome::Failed)), (1, 0));
     let succeeded = Attempt { attempt: 2, ..attempt(1) };
-    send(&mut recorder, vec![event(5, EventBody::TaskFinished(Box::new(succeeded)))]);
+    send(&mut recorder, vec![event(6, EventBody::TaskFinished(Box::new(succeeded)))]);
     until(&mut watch, "its end", |watch| watch.running().is_empty());
     assert_eq!((watch.done(), watch.outcomes().get(Outcome::Succeeded)), (2, 2));
+}
+
+#[test]
+fn at_the_end_of_a_run_nobody_waits_for_another_attempt() {
+    let run = tempfile::tempdir().unwrap();
+    let mut recorder = recorder(run.path());
+    let finished = EventBody::RunFinished { message: "stopped".to_owned() };
+    let bodies = [started(0), failed(0), retried(0), finished];
+    send(&mut recorder, (0..).zip(bodies).map(|(seq, body)| event(seq, body)).collect());
+    recorder.finish(end()).unwrap();
+    let watch = Watch::open(run.path()).unwrap();
+    assert_eq!((watch.done(), watch.outcomes().get(Outcome::Failed)), (1, 1));
 }
 
 #[test]

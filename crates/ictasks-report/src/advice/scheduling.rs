@@ -3,7 +3,7 @@
 use super::{ATTEMPTS, Case};
 use crate::definitions::distribution;
 use crate::findings::Advice;
-use crate::units::{core_time, count, duration, percent};
+use crate::units::{core_time, count, counted, duration, percent};
 
 /// From this factor on a host is slow.
 const SLOW: f64 = 1.3;
@@ -77,14 +77,18 @@ pub(super) fn imbalance(case: &Case<'_>) -> Option<Advice> {
     let left = tasks - (rounds - 1) * workers;
     Some(Advice {
         rule: "imbalance".to_owned(),
-        title: format!("Use {} workers instead of {}: the run ends as early", count(enough), count(workers)),
+        title: format!(
+            "Use {} instead of {}: the run ends as early",
+            counted(enough, "worker"),
+            count(workers)
+        ),
         evidence: format!(
-            "{} tasks of about {} on {} workers: in the last round {} ran and {} workers stood idle",
-            count(tasks),
+            "{} of about {} on {}: in the last round {} ran and {} stood idle",
+            counted(tasks, "task"),
             duration(distribution::at(&case.findings.durations, 0.5)?),
-            count(workers),
+            counted(workers, "worker"),
             count(left),
-            count(workers - left)
+            counted(workers - left, "worker")
         ),
         setting: Some(format!("cores for {} tasks at a time, or smaller tasks", count(enough))),
         saves_core_s,

@@ -9,6 +9,7 @@ use super::batches;
 use super::column_names;
 use crate::error::ReportError;
 use crate::failures::keys;
+use crate::moment::Moment;
 use crate::source::{Source, Table};
 
 /// A column that the filter has beyond those of the table: the key of the task's failure group.
@@ -79,10 +80,40 @@ pub(crate) fn filtered(source: &Source, expression: &str) -> Result<LazyFrame, R
         .as_selector()
         .as_expr()
         .cast(DataType::String)]);
+    let schema = tasks.collect_schema()?;
+    let predicate = with_times(predicate, &schema).map_err(|error| refused(plain(&error)))?;
     if used.iter().any(|name| name == FAILURE_GROUP) {
         tasks = keys::with_failure_groups(source, tasks)?;
     }
     Ok(tasks.filter(predicate))
+}
+
+/// In a comparison with a column of times, text is a time.
+fn with_times(predicate: Expr, schema: &Schema) -> PolarsResult<Expr> {
+    let type_of_times = |expr: &Expr| match expr {
+        Expr::Column(name) => {
+            schema.get(name).filter(|kind| matches!(kind, DataType::Datetime(_, _))).cloned()
+        }
+        _ => None,
+    };
+    predicate.try_map_expr(|expr| match expr {
+        Expr::BinaryExpr { left, op, right } if op.is_comparison() => {
+            let (of_left, of_right) = (type_of_times(&left), type_of_times(&right));
+            Ok(Expr::BinaryExpr { left: as_time(left, of_right)?, op, right: as_time(right, of_left)? })
+        }
+        other => Ok(other),
+    })
+}
+
+/// What is compared with times of this type; others are left alone.
+fn as_time(expr: Arc<Expr>, kind: Option<DataType>) -> PolarsResult<Arc<Expr>> {
+    let (Expr::Literal(literal), Some(kind)) = (&*expr, kind) else { return Ok(expr) };
+    let Some(text) = literal.extract_str() else { return Ok(expr) };
+    let Some(moment) = Moment::of_people(text) else {
+        polars_bail!(ComputeError: "`{text}` is no time: write one as '2026-03-01 12:00:00', which is UTC, or as \
+            '2026-03-01T12:00:00+01:00'");
+    };
+    Ok(Arc::new(lit(moment.0).cast(kind)))
 }
 
 /// What polars says of a filter that it cannot apply.

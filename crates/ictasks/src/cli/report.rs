@@ -16,7 +16,8 @@ Examples:
   ictasks report 'runs/*' --format json -o all.json
 
 Columns of --filter and --group-by are those of tasks.parquet, `param_*` and `result_*` too; --filter also
-knows `failure_group` (of --failures) and `run` (the directory).";
+knows `failure_group` (of --failures) and `run` (the directory), and takes text for a time:
+\"started_at > '2026-03-01 12:00'\" (UTC; with a zone: '2026-03-01T12:00:00+01:00').";
 
 /// The arguments.
 #[derive(Clone, Debug, Args)]
