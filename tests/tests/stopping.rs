@@ -82,6 +82,29 @@ fn a_run_is_stopped_by_the_command() {
 }
 
 #[test]
+fn the_shards_of_a_run_are_stopped_together() {
+    let task = format!("touch %SUBMITDIR%/begun; {}", does("await %SUBMITDIR%/never"));
+    let run = farm().tasks([task.as_str(), "true"]).args(["--shard", "1/2"]).start();
+    wait_for("the task", || run.directory().join("begun").exists().then_some(()));
+    let said = ask(&run, &["stop"]);
+    assert!(said.contains("shard-1`: tasks that run will be ended"), "{said}");
+    let run = run.wait().expect(TERMINATED);
+    for (command, expected) in [
+        (["stop", "run"].as_slice(), "no shard in `run` is at work"),
+        (&["watch", "run"], "`run` holds the run directories of shards"),
+        (&["output", "run", "0"], "give one of them, for instance `run/shard-1`"),
+    ] {
+        let said = std::process::Command::new(ictasks_tests::programs::ictasks())
+            .args(command)
+            .current_dir(run.directory())
+            .output()
+            .expect("start ictasks");
+        let said = String::from_utf8_lossy(&said.stderr);
+        assert!(said.contains(expected), "{said}");
+    }
+}
+
+#[test]
 fn a_run_that_is_stopped_and_continued_stops_and_continues_its_tasks() {
     let task = format!("{} & echo $! > %SUBMITDIR%/pid; wait", does("await %SUBMITDIR%/go"));
     let run = farm().yaml(format!("timeout: 1h\ntasks:\n- launch_cmd: {}\n", json!(task))).start();

@@ -110,6 +110,13 @@ pub fn shards(whole_dir: &Path) -> Vec<PathBuf> {
 
 /// What is said of a directory that holds no record.
 pub fn no_record(run_dir: &Path) -> Failure {
+    if let Some(first) = shards(run_dir).first() {
+        return Failure::input(format!(
+            "`{}` holds the run directories of shards, not one of its own; give one of them, for instance `{}`",
+            run_dir.display(),
+            first.display()
+        ));
+    }
     Failure::input(format!(
         "`{}` is no run directory: it holds no record of a run; give the directory that \
          `ictasks taskfarm --run-dir` was given",

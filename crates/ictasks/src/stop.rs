@@ -1,7 +1,7 @@
 //! `ictasks stop`: asks a run to stop, by a file in its journal.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ictasks_core::column::Timestamp;
 use ictasks_core::layout;
@@ -10,13 +10,48 @@ use ictasks_record::{Life, RunFile, RunState};
 use crate::cli::StopArguments;
 use crate::console::Console;
 use crate::exit::{ExitCode, Failure, chain};
+use crate::run_dirs::shards;
 
 /// Runs the subcommand.
 ///
 /// # Errors
 /// No run is alive there, or it cannot be asked.
 pub fn run(arguments: &StopArguments, console: &mut Console) -> Result<ExitCode, Failure> {
-    let run_dir = &arguments.run_dir;
+    let StopArguments { run_dir, drain, .. } = arguments;
+    let shards = match RunFile::read(run_dir) {
+        Ok(None) => shards(run_dir),
+        _ => Vec::new(),
+    };
+    if shards.is_empty() {
+        let ends_tasks = stop(run_dir, *drain)?;
+        console.note(&format!("asked: {}", what_follows(ends_tasks, *drain)));
+        return Ok(ExitCode::Success);
+    }
+    let is_alive = |shard: &&PathBuf| {
+        RunFile::read(shard).is_ok_and(|run| Life::of(run.as_ref(), Timestamp::now()) == Life::Alive)
+    };
+    let alive: Vec<_> = shards.iter().filter(is_alive).collect();
+    if alive.is_empty() {
+        let shown = run_dir.display();
+        return Err(Failure::input(format!("no shard in `{shown}` is at work: there is nothing to stop")));
+    }
+    for shard in alive {
+        let ends_tasks = stop(shard, *drain)?;
+        console.note(&format!("asked `{}`: {}", shard.display(), what_follows(ends_tasks, *drain)));
+    }
+    Ok(ExitCode::Success)
+}
+
+const fn what_follows(ends_tasks: bool, drain: bool) -> &'static str {
+    match (ends_tasks, drain) {
+        (false, _) => "tasks that run will finish, no other will start",
+        (true, false) => "tasks that run will be ended, no other will start",
+        (true, true) => "it was asked to stop just now, so tasks that run will be ended",
+    }
+}
+
+/// Asks the run in this directory. Returns whether tasks will be ended.
+fn stop(run_dir: &Path, drain: bool) -> Result<bool, Failure> {
     let shown = run_dir.display();
     let run =
         RunFile::read(run_dir).map_err(|error| Failure::input(format!("failed to {}", chain(&error))))?;
@@ -30,20 +65,14 @@ pub fn run(arguments: &StopArguments, console: &mut Console) -> Result<ExitCode,
         };
         return Err(Failure::input(format!("the run in `{shown}` {how}: there is nothing to stop")));
     }
-    let ends_tasks = ask(run_dir, arguments.drain).map_err(|error| match error.kind() {
+    ask(run_dir, drain).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             Failure::input(format!("the run in `{shown}` has no journal any more: there is nothing to stop"))
         }
         _ => Failure::input(format!(
             "`{shown}` cannot be written to: {error}; only who may write there can stop the run"
         )),
-    })?;
-    console.note(match (ends_tasks, arguments.drain) {
-        (false, _) => "asked: tasks that run will finish, no other will start",
-        (true, false) => "asked: tasks that run will be ended, no other will start",
-        (true, true) => "the run was asked to stop just now: tasks that run will be ended",
-    });
-    Ok(ExitCode::Success)
+    })
 }
 
 /// Puts the file there as a whole. A wish that the run has not seen yet stays if it asks for more. Returns

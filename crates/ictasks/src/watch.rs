@@ -13,6 +13,7 @@ use crate::cli::WatchArguments;
 use crate::console::{Console, harmless};
 use crate::exit::{ExitCode, Failure, chain};
 use crate::progress::duration;
+use crate::run_dirs::no_record;
 use crate::summary::{ORDER, tasks};
 
 /// Tasks that run, and failures, that are shown.
@@ -25,7 +26,10 @@ const SHOWN_CHARACTERS: usize = 100;
 /// # Errors
 /// There is no record, or it may not be read.
 pub fn run(arguments: &WatchArguments, console: &mut Console) -> Result<ExitCode, Failure> {
-    let unreadable = |error: RecordError| Failure::input(format!("failed to {}", chain(&error)));
+    let unreadable = |error: RecordError| match error {
+        RecordError::NoRecord { path } => no_record(&path),
+        error => Failure::input(format!("failed to {}", chain(&error))),
+    };
     let mut watch = Watch::open(&arguments.run_dir).map_err(unreadable)?;
     if !std::io::stdout().is_terminal() {
         console.print(&describe(&watch, Timestamp::now()))?;

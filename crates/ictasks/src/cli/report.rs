@@ -46,7 +46,7 @@ pub struct ReportArguments {
     #[arg(long, conflicts_with = "task")]
     pub failures: bool,
     /// Everything about one task: `--task 17`
-    #[arg(long, value_name = "ID", conflicts_with_all = ["filter", "group_by"])]
+    #[arg(long, value_name = "ID", allow_hyphen_values = true, conflicts_with_all = ["filter", "group_by"])]
     pub task: Option<String>,
     /// Columns of text; by default those of the terminal, else 80: `--width 120`
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(40..))]
