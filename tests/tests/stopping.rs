@@ -83,12 +83,38 @@ fn a_run_is_stopped_by_the_command() {
 
 #[test]
 fn the_shards_of_a_run_are_stopped_together() {
-    let task = format!("touch %SUBMITDIR%/begun; {}", does("await %SUBMITDIR%/never"));
-    let run = farm().tasks([task.as_str(), "true"]).args(["--shard", "1/2"]).start();
-    wait_for("the task", || run.directory().join("begun").exists().then_some(()));
-    let said = ask(&run, &["stop"]);
-    assert!(said.contains("shard-1`: tasks that run will be ended"), "{said}");
-    let run = run.wait().expect(TERMINATED);
+    let waits = |name: &str| format!("touch %SUBMITDIR%/{name}; {}", does("await %SUBMITDIR%/never"));
+    let tasks = ["true".to_owned(), waits("second"), waits("third")];
+    let first = farm().tasks(&tasks).args(["--shard", "1/3"]).run().expect(SUCCEEDED);
+    let begin = |shard: &str, name: &str| {
+        let mut begun = std::process::Command::new(ictasks_tests::programs::ictasks());
+        begun.args(["taskfarm", "--tasklist", "tasks.txt", "--run-dir", "run", "--shard", shard]);
+        begun.current_dir(first.directory()).stderr(std::process::Stdio::null());
+        let begun = begun.spawn().expect("start ictasks");
+        wait_for("the task", || first.directory().join(name).exists().then_some(()));
+        begun
+    };
+    let live = [begin("2/3", "second"), begin("3/3", "third")];
+    let announced = || {
+        let first = first.directory().to_owned();
+        let mut report = std::process::Command::new(ictasks_tests::programs::ictasks());
+        let report =
+            report.args(["report", "run", "--task", "1"]).current_dir(first).output().expect("a report");
+        String::from_utf8_lossy(&report.stderr).contains("attempt 1 began").then_some(())
+    };
+    wait_for("the task of the second shard to be known as begun", announced);
+    let run = first.again().command(["stop", "run"]).run().expect(SUCCEEDED);
+    for shard in ["run/shard-2", "run/shard-3"] {
+        assert!(
+            run.stderr.contains(&format!("asked `{shard}`: tasks that run will be ended")),
+            "{}",
+            run.stderr
+        );
+    }
+    assert!(!run.stderr.contains("shard-1"), "{}", run.stderr);
+    for mut farm in live {
+        assert_eq!(farm.wait().expect("a farm").code(), Some(TERMINATED));
+    }
     for (command, expected) in [
         (["stop", "run"].as_slice(), "no shard in `run` is at work"),
         (&["watch", "run"], "`run` holds the run directories of shards"),

@@ -95,7 +95,7 @@ names! {
         NeverRan = "never_ran",
         /// Its last attempt failed.
         FailedBefore = "failed_before",
-        /// Its last attempt was cancelled or lost.
+        /// Its last attempt was cancelled or lost, or the run ended while it waited for another one.
         InterruptedBefore = "interrupted_before",
         /// Its command is another than in the record.
         CommandChanged = "command_changed",

@@ -1,6 +1,7 @@
 //! What a resumed run knows of its tasks, and what it makes of it.
 //!
-//! [`History`] holds 24 bytes for each task of the record, and the ids that were given. A [`Matcher`] takes the tasks of the list
+//! [`History`] holds 24 bytes for each task of the record, the ids that were given, and which tasks waited for
+//! another attempt. A [`Matcher`] takes the tasks of the list
 //! one after the other, finds each in the history and decides whether it is run. A task whose id
 //! was given is found by the id. Any other is found by its position as long as the list is that of the
 //! record, and from there on by its command before placeholders, the nth occurrence in the list
@@ -97,11 +98,12 @@ impl History {
         });
         self.entries.dedup_by_key(|entry| entry.task_index);
         self.entries.shrink_to_fit();
-        for entry in &self.entries {
-            if self.announced.get(&entry.task_index).is_some_and(|next| *next <= i32::from(entry.attempt)) {
-                self.announced.remove(&entry.task_index);
-            }
-        }
+        let entries = &self.entries;
+        self.announced.retain(|task_index, next| {
+            let at = entries.binary_search_by_key(task_index, |entry| entry.task_index);
+            at.is_ok_and(|at| i32::from(entries[at].attempt) < *next)
+        });
+        self.announced.shrink_to_fit();
         self.given_ids.sort();
         let count = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
         let entry = |position: &u32| &self.entries[*position as usize];
@@ -165,7 +167,7 @@ impl History {
 pub struct Rules {
     /// `--rerun-changed`: tasks that succeeded with another command run again.
     pub rerun_changed: bool,
-    /// `--skip-failed`: only what never finished runs.
+    /// `--skip-failed`: only what never finished, or waited for another attempt, runs.
     pub skip_failed: bool,
     /// `--only`: the ids that run, whatever came of them before.
     pub only: Option<HashSet<String>>,

@@ -102,6 +102,8 @@ pub struct RunEnd {
     pub skipped: BTreeMap<Reason, i64>,
     /// Attempts that were followed by another at the same task.
     pub retried: i64,
+    /// Tasks that waited for another attempt, which this session does not make.
+    pub waiting: i64,
     /// Whether every task of the list was read.
     pub list_complete: bool,
     /// Why it stopped early, if it did.
@@ -129,6 +131,7 @@ pub struct Dispatcher<'a> {
     counts: Counts,
     skipped: BTreeMap<Reason, i64>,
     retried_count: i64,
+    waiting_count: i64,
     list_complete: bool,
     stage: Stage,
     stop: Option<StopReason>,
@@ -179,6 +182,7 @@ impl<'a> Dispatcher<'a> {
             counts: Counts::default(),
             skipped: BTreeMap::new(),
             retried_count: 0,
+            waiting_count: 0,
             list_complete: false,
             stage: Stage::Working,
             stop: None,
@@ -321,6 +325,7 @@ impl<'a> Dispatcher<'a> {
             counts: self.counts,
             skipped: self.skipped,
             retried: self.retried_count,
+            waiting: self.waiting_count,
             list_complete: self.list_complete,
             stop: self.stop,
             warnings: self.warnings,

@@ -105,10 +105,10 @@ impl Recorded {
         Ok(batches)
     }
 
-    /// All rows, if they are those of [`Recorded::of_rows`].
+    /// All rows, in one batch at least, if they are in memory as one piece and nothing is damaged.
     pub(crate) fn in_memory(&self) -> Option<&[RecordBatch]> {
         match (&self.before, &self.journal[..]) {
-            (None, [Piece::Kept(batches)]) if self.damages.is_empty() => Some(batches),
+            (None, [Piece::Kept(batches)]) if self.damages.is_empty() && !batches.is_empty() => Some(batches),
             _ => None,
         }
     }

@@ -189,11 +189,12 @@ fn write_group(
 /// A column of [`TableFile::write_at_once`]; a list has its values in it.
 pub(crate) type EncodedColumn = ArrowColumnChunk;
 
-/// Encodes all values of a column.
+/// Encodes all values of a column. They must fit the field.
 pub(crate) fn encode(field: Field, values: &ArrayRef) -> Result<Vec<EncodedColumn>, ArrowError> {
     let field = Arc::new(field);
     // The library makes the writers of all columns of a file at one time: this is the only one of its file.
     let schema = Arc::new(Schema::new(vec![Arc::clone(&field)]));
+    RecordBatch::try_new(Arc::clone(&schema), vec![Arc::clone(values)])?;
     let properties = Arc::new(encoding(&schema).build());
     let root = ArrowSchemaConverter::new().convert(&schema)?.root_schema_ptr();
     let nowhere = SerializedFileWriter::new(io::sink(), root, properties)?;

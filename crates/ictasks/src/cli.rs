@@ -135,7 +135,8 @@ pub struct TaskfarmArguments {
     /// With --resume: run tasks again that succeeded with another command: `--resume --rerun-changed`
     #[arg(long, requires = "resume")]
     pub rerun_changed: bool,
-    /// With --resume: run only what never finished, not what failed: `--resume --skip-failed`
+    /// With --resume: run only what never finished or waited for a retry, not what failed:
+    /// `--resume --skip-failed`
     #[arg(long, requires = "resume")]
     pub skip_failed: bool,
     /// With --resume: run just the tasks whose ids stand in the file, one a line, also those that
@@ -187,7 +188,7 @@ fn interval(text: &str) -> Result<f64, String> {
 /// What `ictasks stop` takes.
 #[derive(Debug, Args)]
 pub struct StopArguments {
-    /// The run directory
+    /// The run directory, or that of all shards
     #[arg(value_name = "RUN_DIR", default_value = ".")]
     pub run_dir: PathBuf,
     /// Let the tasks that run finish, and start no others: `--drain`

@@ -47,7 +47,11 @@ fn about_task(
     }
     // One of the shards has it.
     let of_runs = runs.sources.iter().map(|source| one_task::one_task(source, id));
-    let found = of_runs.reduce(|one, other| one.or(other));
+    let found = of_runs.reduce(|one, other| match (one, other) {
+        (Err(ReportError::NoTask { .. }), other) => other,
+        (one, Err(_)) => one,
+        (_, other) => other,
+    });
     let found = found.ok_or_else(|| Failure::input("there is no run directory"))?;
     let findings = found.map_err(failed)?;
     let page = match arguments.format {

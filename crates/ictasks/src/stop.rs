@@ -1,7 +1,7 @@
 //! `ictasks stop`: asks a run to stop, by a file in its journal.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ictasks_core::column::Timestamp;
 use ictasks_core::layout;
@@ -17,7 +17,7 @@ use crate::run_dirs::shards;
 /// # Errors
 /// No run is alive there, or it cannot be asked.
 pub fn run(arguments: &StopArguments, console: &mut Console) -> Result<ExitCode, Failure> {
-    let StopArguments { run_dir, drain, .. } = arguments;
+    let StopArguments { run_dir, drain } = arguments;
     let shards = match RunFile::read(run_dir) {
         Ok(None) => shards(run_dir),
         _ => Vec::new(),
@@ -27,18 +27,28 @@ pub fn run(arguments: &StopArguments, console: &mut Console) -> Result<ExitCode,
         console.note(&format!("asked: {}", what_follows(ends_tasks, *drain)));
         return Ok(ExitCode::Success);
     }
-    let is_alive = |shard: &&PathBuf| {
-        RunFile::read(shard).is_ok_and(|run| Life::of(run.as_ref(), Timestamp::now()) == Life::Alive)
-    };
-    let alive: Vec<_> = shards.iter().filter(is_alive).collect();
-    if alive.is_empty() {
+    // Each is asked, whatever is wrong with the others; most may have ended.
+    let (mut asked, mut failures) = (0, Vec::new());
+    for shard in &shards {
+        if RunFile::read(shard).is_ok_and(|run| Life::of(run.as_ref(), Timestamp::now()) != Life::Alive) {
+            continue;
+        }
+        match stop(shard, *drain) {
+            Ok(ends_tasks) => {
+                asked += 1;
+                console.note(&format!("asked `{}`: {}", shard.display(), what_follows(ends_tasks, *drain)));
+            }
+            Err(failure) => failures.push(failure.message),
+        }
+    }
+    if !failures.is_empty() {
+        return Err(Failure::input(failures.join("\n")));
+    }
+    if asked == 0 {
         let shown = run_dir.display();
         return Err(Failure::input(format!("no shard in `{shown}` is at work: there is nothing to stop")));
     }
-    for shard in alive {
-        let ends_tasks = stop(shard, *drain)?;
-        console.note(&format!("asked `{}`: {}", shard.display(), what_follows(ends_tasks, *drain)));
-    }
+    console.note("shards that have not begun were not asked; `scancel` ends jobs that wait");
     Ok(ExitCode::Success)
 }
 
@@ -83,7 +93,7 @@ fn ask(run_dir: &Path, drain: bool) -> std::io::Result<bool> {
     if drain && fs::read_to_string(&file).is_ok_and(|asked| asked.trim() == layout::STOP) {
         return Ok(true);
     }
-    let temporary = journal.join(format!(".{}.new", layout::STOP_FILE));
+    let temporary = journal.join(format!(".{}.{}", layout::STOP_FILE, std::process::id()));
     fs::write(&temporary, if drain { layout::DRAIN } else { layout::STOP })?;
     fs::rename(temporary, file)?;
     Ok(!drain)

@@ -11,7 +11,8 @@ pub struct Counts {
 }
 
 impl Counts {
-    pub(super) fn add(&mut self, outcome: Outcome) {
+    /// A task that ended so.
+    pub fn add(&mut self, outcome: Outcome) {
         *self.by_outcome.entry(outcome).or_default() += 1;
     }
 

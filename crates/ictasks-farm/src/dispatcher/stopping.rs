@@ -109,6 +109,7 @@ impl Dispatcher<'_> {
             // Another attempt was announced, and is not made.
             Some(outcome) => {
                 self.retried_count -= 1;
+                self.waiting_count += i64::from(outcome.is_failure());
                 self.counts.add(outcome);
             }
             None => self.pending(job),

@@ -209,3 +209,21 @@ fn the_last_attempt_of_a_task_counts() {
     let tasks = rows(into.path(), Table::Tasks);
     assert_eq!((tasks.len(), tasks[0]["attempt_count"].as_str()), (1, "2"));
 }
+
+#[test]
+fn a_journal_without_any_event_gives_empty_tables() {
+    let run = directory();
+    let journal = run.path().join("journal");
+    fs::create_dir(&journal).unwrap();
+    for (event_part, sample_part) in [(false, true), (true, true), (true, false)] {
+        for (name, is_there) in [("events-000000.arrows", event_part), ("samples-000000.arrows", sample_part)]
+        {
+            let _ = fs::remove_file(journal.join(name));
+            if is_there {
+                fs::write(journal.join(name), "").unwrap();
+            }
+        }
+        let (into, _) = snapshot(run.path());
+        assert!(attempts_of(into.path()).is_empty());
+    }
+}

@@ -45,9 +45,9 @@ pub(super) fn write(
     let are_tasks = survey.last_rows.mask(&keys);
     let tasks = filter_record_batch(&keys, &are_tasks)?;
     let are_the_same = are_tasks == are_attempts;
-    let mut of_events = vec![(Table::Events, None), (Table::Attempts, Some(rows(&are_attempts)))];
+    let mut of_events = vec![(Table::Events, None), (Table::Attempts, Some(filter(&are_attempts)))];
     if !are_the_same {
-        of_events.push((Table::Tasks, Some(rows(&are_tasks))));
+        of_events.push((Table::Tasks, Some(filter(&are_tasks))));
     }
     let of_samples = vec![(Table::Samples, None)];
     let sources = [
@@ -94,7 +94,7 @@ fn keys(events: &[RecordBatch]) -> Result<RecordBatch, RecordError> {
     Ok(concat_batches(pieces[0].schema_ref(), &pieces)?)
 }
 
-fn rows(mask: &BooleanArray) -> FilterPredicate {
+fn filter(mask: &BooleanArray) -> FilterPredicate {
     FilterBuilder::new(mask).optimize().build()
 }
 
@@ -117,10 +117,10 @@ impl Source<'_> {
         let pieces: Vec<&dyn Array> = self.batches.iter().map(|batch| batch.column(place).as_ref()).collect();
         let all = concat(&pieces)?;
         let mut encoded = Vec::new();
-        for (table, rows) in &self.targets {
+        for (table, filter) in &self.targets {
             let Some(column) = table.columns().iter().find(|column| column.name == name) else { continue };
-            let values = match rows {
-                Some(rows) => rows.filter(&all)?,
+            let values = match filter {
+                Some(filter) => filter.filter(&all)?,
                 None => Arc::clone(&all),
             };
             let rows = RecordBatch::try_from_iter([(name, Arc::clone(&values))])?;
@@ -135,14 +135,21 @@ impl Source<'_> {
     }
 }
 
-/// Does these jobs here and, if the system has a thread to spare, beside. Results come in any order.
+/// Does these jobs here and, if the system has a thread to spare, beside. Results come in any order; after an
+/// error no further job begins.
 fn in_two_threads<T: Send>(jobs: Vec<Job<'_, T>>) -> Result<Vec<T>, RecordError> {
     let jobs = Mutex::new(jobs.into_iter());
     let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
     let work = || {
         let mut done = Vec::new();
         while let Some(job) = next() {
-            done.push(job()?);
+            match job() {
+                Ok(result) => done.push(result),
+                Err(error) => {
+                    while next().is_some() {}
+                    return Err(error);
+                }
+            }
         }
         Ok(done)
     };
@@ -162,6 +169,7 @@ mod tests {
     use std::path::Path;
 
     use ictasks_core::attempt::{Attempt, Outcome};
+    use ictasks_core::column::Row;
     use ictasks_core::event::EventBody;
     use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
     use tempfile::TempDir;
@@ -171,26 +179,40 @@ mod tests {
     use crate::files::{Reserve, temporary};
     use crate::recorded::Recorded;
     use crate::rows::RowBuilder;
-    use crate::specimen::{attempt, ended, event, joined, pending, read_table, started};
+    use crate::specimen::{attempt, ended, event, joined, pending, read_table, sample, started};
     use crate::table_file::{FileFacts, Purpose};
     use crate::tables::{self, Tables};
 
     const OF_EVENTS: [Table; 3] = [Table::Attempts, Table::Tasks, Table::Events];
 
+    fn rows<'a>(table: Table, push_all: impl FnOnce(&mut RowBuilder) + 'a) -> RecordBatch {
+        let columns = table.columns();
+        let mut rows = RowBuilder::new(columns);
+        push_all(&mut rows);
+        rows.take().unwrap().project(&(0..columns.len()).collect::<Vec<_>>()).unwrap()
+    }
+
     /// Events as rows of the journal, without its checksums.
     fn rows_of(bodies: &[EventBody]) -> RecordBatch {
-        let columns = Table::Events.columns();
-        let mut rows = RowBuilder::new(columns);
-        for (seq, body) in (0..).zip(bodies) {
-            rows.push(|take| event_row::cells(&event(seq, body.clone()), take));
-        }
-        rows.take().unwrap().project(&(0..columns.len()).collect::<Vec<_>>()).unwrap()
+        rows(Table::Events, |rows| {
+            for (seq, body) in (0..).zip(bodies) {
+                rows.push(|take| event_row::cells(&event(seq, body.clone()), take));
+            }
+        })
+    }
+
+    fn samples() -> Recorded {
+        let of_samples = |count| {
+            rows(Table::Samples, |rows| (0..count).for_each(|_| rows.push(|take| sample().cells(take))))
+        };
+        Recorded::of_rows(Table::Samples, vec![of_samples(3), of_samples(2)], Some(0))
     }
 
     fn write_into(directory: &Path, events: &Recorded, purpose: Purpose<'_>) -> Result<Tables, RecordError> {
         let (version, run_id) = ("0.3.0".to_owned(), "0198".to_owned());
         let facts = FileFacts { version, run_id, last_seq: None, last_part: None };
-        let samples = Recorded::open(directory, Table::Samples).unwrap();
+        let samples = samples();
+        assert!(samples.in_memory().is_some());
         tables::write(events, &samples, directory, facts, purpose, 0)
     }
 
@@ -224,9 +246,10 @@ mod tests {
 
         let ((found, directory), (expected, other)) = (write_tables(&at_once), write_tables(&streamed));
 
-        for table in OF_EVENTS {
+        for table in Table::ALL {
             assert_eq!(read(directory.path(), table), read(other.path(), table));
         }
+        assert_eq!(read(directory.path(), Table::Samples).num_rows(), 5);
         assert_eq!(found.outcomes, expected.outcomes);
         assert_eq!(found.own_events, expected.own_events);
         directory
@@ -285,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_table_that_cannot_be_written_is_an_error() {
-        for table in OF_EVENTS {
+        for table in Table::ALL {
             let events = Recorded::of_rows(Table::Events, vec![rows_of(&[ended(attempt(0))])], Some(0));
             let directory = tempfile::tempdir().unwrap();
             std::fs::create_dir(temporary(&directory.path().join(table.file_name()))).unwrap();

@@ -90,7 +90,7 @@ pub(super) fn imbalance(case: &Case<'_>) -> Option<Advice> {
             count(left),
             counted(workers - left, "worker")
         ),
-        setting: Some(format!("cores for {} tasks at a time, or smaller tasks", count(enough))),
+        setting: Some(format!("cores for {} at a time, or smaller tasks", counted(enough, "task"))),
         saves_core_s,
     })
 }

@@ -104,6 +104,7 @@ fn a_stop_leaves_a_task_what_its_last_attempt_was() {
     bench.at(100.0);
     assert_eq!(bench.attempts().len(), 2, "no attempt follows a stop");
     assert_eq!((bench.counted(Outcome::Failed), bench.counted(Outcome::Signaled)), (1, 1));
+    assert_eq!(bench.dispatcher.into_end().waiting, 1);
 }
 
 #[test]
