@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli;
 use crate::console::{Console, line_to_stderr};
+use crate::summary::tasks;
 use crate::tally::Tally;
 
 /// The plain display's first line comes after this, and each later pause is twice as long.
@@ -99,11 +100,10 @@ fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
 /// What somebody who has asked the run to stop waits for.
 fn stop_note(tally: &Tally, event: &Event) -> Option<String> {
     let EventBody::StopRequested { message, ends_tasks } = &event.body else { return None };
-    let tasks = match tally.running {
-        0 => return None,
-        1 => "1 task".to_owned(),
-        count => format!("{count} tasks"),
-    };
+    if tally.running == 0 {
+        return None;
+    }
+    let tasks = tasks(i64::try_from(tally.running).unwrap_or(i64::MAX));
     Some(match ends_tasks {
         true => format!("stopping: {message}; {tasks} asked to end, a signal more kills at once"),
         false => format!("stopping: {message}; {tasks} will finish, no other will start"),

@@ -84,7 +84,7 @@ fn resolve(typed: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
 }
 
 /// The directory itself, or where it holds no record but those of shards, theirs.
-fn with_record(path: &Path) -> Vec<PathBuf> {
+pub fn with_record(path: &Path) -> Vec<PathBuf> {
     let of_shards = match needs_snapshot(path) {
         Err(RecordError::NoRecord { .. }) => shards(path),
         _ => Vec::new(),

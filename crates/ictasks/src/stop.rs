@@ -10,7 +10,7 @@ use ictasks_record::{Life, RunFile, RunState};
 use crate::cli::StopArguments;
 use crate::console::Console;
 use crate::exit::{ExitCode, Failure, chain};
-use crate::run_dirs::shards;
+use crate::run_dirs::with_record;
 
 /// Runs the subcommand.
 ///
@@ -18,18 +18,15 @@ use crate::run_dirs::shards;
 /// No run is alive there, or it cannot be asked.
 pub fn run(arguments: &StopArguments, console: &mut Console) -> Result<ExitCode, Failure> {
     let StopArguments { run_dir, drain } = arguments;
-    let shards = match RunFile::read(run_dir) {
-        Ok(None) => shards(run_dir),
-        _ => Vec::new(),
-    };
-    if shards.is_empty() {
+    let runs = with_record(run_dir);
+    if runs == [run_dir.as_path()] {
         let ends_tasks = stop(run_dir, *drain)?;
         console.note(&format!("asked: {}", what_follows(ends_tasks, *drain)));
         return Ok(ExitCode::Success);
     }
     // Each is asked, whatever is wrong with the others; most may have ended.
     let (mut asked, mut failures) = (0, Vec::new());
-    for shard in &shards {
+    for shard in &runs {
         if RunFile::read(shard).is_ok_and(|run| Life::of(run.as_ref(), Timestamp::now()) != Life::Alive) {
             continue;
         }
