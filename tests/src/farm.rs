@@ -40,6 +40,7 @@ pub(crate) fn in_directory(directory: TempDir) -> Farm {
         stdin: None,
         root_rights: true,
         limits: Vec::new(),
+        ignores_hang_up: false,
         user: None,
     }
 }
@@ -56,6 +57,7 @@ pub struct Farm {
     stdin: Option<StandardInput>,
     root_rights: bool,
     limits: Vec<String>,
+    ignores_hang_up: bool,
     user: Option<u32>,
 }
 
@@ -184,6 +186,13 @@ impl Farm {
         self
     }
 
+    /// Starts the program with SIGHUP ignored.
+    #[must_use]
+    pub fn nohup(mut self) -> Self {
+        self.ignores_hang_up = true;
+        self
+    }
+
     /// Where the tests run as root, starts the program as this user, who needs not exist and may
     /// read everything but write only here; root itself is bound by few limits.
     ///
@@ -251,6 +260,9 @@ impl Farm {
         if !self.limits.is_empty() {
             let limits: String = self.limits.iter().map(|limit| format!("ulimit {limit} && ")).collect();
             words.extend(["bash".into(), "-c".into(), format!("{limits} exec \"$0\" \"$@\"").into()]);
+        }
+        if self.ignores_hang_up {
+            words.push("nohup".into());
         }
         words.push(programs::ictasks().into());
         let mut command = Command::new(&words[0]);

@@ -5,7 +5,7 @@ use std::fs;
 use ictasks_tests::programs::subject;
 use ictasks_tests::{
     FAILED, INTERRUPTED, Running, SUCCEEDED, TERMINATED, children_named, farm, process_exists, send_signal,
-    wait_for,
+    tree, wait_for,
 };
 use serde_json::{Value, json};
 
@@ -191,6 +191,18 @@ fn a_run_ends_with_its_terminal_and_its_record_is_whole() {
     let run = run.wait().expect(128 + libc::SIGHUP);
     let task = run.record.task("0");
     assert_eq!((&task["outcome"], &task["cause"]), (&json!("cancelled"), &json!("interrupted")));
+}
+
+#[test]
+fn under_nohup_run_and_tasks_survive_their_terminal() {
+    let run = farm().tasks([does("await %SUBMITDIR%/go")]).workers(1).nohup().start();
+    started(&run, 1);
+    let all = tree(run.pid().into());
+    assert!(all.len() > tree_of_agent(&run).len() + 1, "the task is among them");
+    all.into_iter().for_each(|pid| send_signal(pid, libc::SIGHUP));
+    fs::write(run.directory().join("go"), "").expect("let the task end");
+    let run = run.wait().expect(SUCCEEDED);
+    assert_eq!(run.record.task("0")["outcome"], "succeeded");
 }
 
 #[test]

@@ -25,7 +25,7 @@ use crate::output::SharedOutput;
 use crate::queue::{OrderReceiver, OrderSender, Received, Replied, ReplyReceiver};
 use crate::slot;
 use crate::slots::Slots;
-use crate::sys;
+use crate::sys::{self, SignalSet};
 
 /// Between two rounds of replies: this for each reply of the last round, or for each order that is not
 /// answered yet if those are fewer, at most [`LONGEST_PAUSE`]. The last replies do not wait for more.
@@ -62,6 +62,7 @@ pub fn run() -> Result<(), AgentError> {
         libc::SIGTTIN,
         libc::SIGTTOU,
     ];
+    let ignored = ignored_by_tasks();
     sys::ignore_signals(&quiet);
     let input = sys::take_standard_stream(0).map_err(AgentError::system("take standard input"))?;
     let output = sys::take_standard_stream(1).map_err(AgentError::system("take standard output"))?;
@@ -74,23 +75,32 @@ pub fn run() -> Result<(), AgentError> {
         // Whoever starts agents broadcasts nothing else.
         drop(input);
         return match join::join(&line)? {
-            Some(joined) => run_linked(joined),
+            Some(joined) => run_linked(joined, ignored),
             None => Ok(()),
         };
     }
     let setup = start::parse_setup(&line)?;
-    Agent::start(setup, input, SharedOutput::new(output), None)?.work();
+    Agent::start(setup, input, SharedOutput::new(output), None, ignored)?.work();
     Ok(())
 }
 
+/// The signals that are ignored at the farm's start, which tasks ignore, too: SIGHUP under `nohup`. Those that
+/// slots wait for are not among them, nor SIGPIPE, which every Rust program ignores.
+fn ignored_by_tasks() -> SignalSet {
+    let awaited = [libc::SIGCHLD, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2];
+    let mut ignored = sys::ignored_signals();
+    ignored.retain(|signal| *signal != libc::SIGPIPE && !awaited.contains(signal));
+    SignalSet::of(&ignored)
+}
+
 /// Works for a coordinator of another node. What keeps the agent from starting is told there as well.
-fn run_linked(joined: Joined) -> Result<(), AgentError> {
+fn run_linked(joined: Joined, ignored: SignalSet) -> Result<(), AgentError> {
     let Joined { setup, connection } = joined;
     let (link, ends) = Link::new(connection).map_err(AgentError::system("make a pair of sockets"))?;
     let output = SharedOutput::new(ends.output.into());
     let input = LineReader::new(std::fs::File::from(std::os::fd::OwnedFd::from(ends.input)));
     let goodbye = link.goodbye().map_err(AgentError::system("copy a descriptor"))?;
-    match Agent::start(setup, input, output, Some(link)) {
+    match Agent::start(setup, input, output, Some(link), ignored) {
         Ok(mut agent) => {
             let linked = agent.linked.take();
             agent.work();

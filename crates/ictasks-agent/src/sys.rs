@@ -194,6 +194,12 @@ impl SignalSet {
             Self(set.assume_init())
         }
     }
+
+    /// Whether a signal is in it.
+    pub fn contains(&self, signal: i32) -> bool {
+        // SAFETY: the set is initialised.
+        unsafe { libc::sigismember(&raw const self.0, signal) == 1 }
+    }
 }
 
 /// Waits until one of the set's (blocked) signals is pending, and takes it; `None` after `timeout`.
@@ -222,6 +228,19 @@ pub fn kill(pid: i32, signal: i32) {
     unsafe { libc::kill(pid, signal) };
 }
 
+/// The signals that this process ignores.
+pub fn ignored_signals() -> Vec<i32> {
+    let is_ignored = |signal: &i32| {
+        let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: without a new disposition sigaction only tells the present one; a zeroed one is valid.
+        unsafe {
+            libc::sigaction(*signal, std::ptr::null(), action.as_mut_ptr()) == 0
+                && action.assume_init().sa_sigaction == libc::SIG_IGN
+        }
+    };
+    (1..=libc::SIGRTMAX()).filter(is_ignored).collect()
+}
+
 /// Ignores signals from now on.
 pub fn ignore_signals(signals: &[i32]) {
     for &signal in signals {
@@ -247,12 +266,13 @@ pub fn send_descriptors(
 /// As many descriptors as one message may carry here.
 pub const MOST_DESCRIPTORS: usize = 8;
 
-/// Gives every signal its default disposition and blocks them all: so the process ignores them
-/// (but for SIGKILL and SIGSTOP), and what it starts begins with the defaults.
-pub fn reset_signals() {
+/// Gives every signal its default disposition, but for those of a set, which are ignored, and blocks them all: so
+/// the process ignores them (but for SIGKILL and SIGSTOP), and what it starts begins with these dispositions.
+pub fn reset_signals(ignored: &SignalSet) {
     for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: SIG_DFL is a valid disposition; for signals that have none this fails harmlessly.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        let disposition = if ignored.contains(signal) { libc::SIG_IGN } else { libc::SIG_DFL };
+        // SAFETY: both are valid dispositions; for signals that have none this fails harmlessly.
+        unsafe { libc::signal(signal, disposition) };
     }
     let mut all = MaybeUninit::uninit();
     // SAFETY: sigfillset initialises the set before it is read.

@@ -32,6 +32,7 @@ mod snapshot;
 mod table_file;
 mod tables;
 mod time;
+mod two_threads;
 mod watch;
 
 #[cfg(test)]

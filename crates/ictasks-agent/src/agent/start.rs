@@ -24,7 +24,7 @@ use crate::shared::SlotCell;
 use crate::slot::{self, SlotParts};
 use crate::slot_log::SlotLog;
 use crate::slots::{SlotHandle, Slots};
-use crate::sys::{self, Fork};
+use crate::sys::{self, Fork, SignalSet};
 
 /// The first line that the coordinator sends.
 pub(super) fn first_line(input: &mut LineReader<std::fs::File>) -> Result<Vec<u8>, AgentError> {
@@ -56,6 +56,7 @@ impl Agent {
         input: LineReader<std::fs::File>,
         output: SharedOutput,
         link: Option<Link>,
+        ignored: SignalSet,
     ) -> Result<Self, AgentError> {
         // Whatever slots and samplers write is in the coordinator's time.
         Timestamp::follow_clock_behind_by(setup.clock_offset_s);
@@ -95,6 +96,7 @@ impl Agent {
             let parts = agent.slot_parts(&setup, &host, worker, cell, &reply_sender, &log);
             let mut parts = parts.map_err(AgentError::system("prepare a slot"))?;
             parts.oom_counter.clone_from(&oom_counter);
+            parts.ignored = ignored;
             agent = agent.fork_slot(parts)?;
         }
         drop(reply_sender);
@@ -135,6 +137,7 @@ impl Agent {
             requests: self.slots.requests(),
             cgroup,
             oom_counter: None,
+            ignored: SignalSet::of(&[]),
             agent_pid: i32::try_from(std::process::id()).unwrap_or(0),
         })
     }

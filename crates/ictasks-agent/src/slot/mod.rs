@@ -48,7 +48,7 @@ use crate::queue::{OrderReceiver, ReplySender};
 use crate::requests::Requests;
 use crate::shared::SlotCell;
 use crate::slot_log::SlotLog;
-use crate::sys;
+use crate::sys::{self, SignalSet};
 use crate::trouble::explained;
 use calls::Calls;
 use environment::Environment;
@@ -80,6 +80,8 @@ pub struct SlotParts {
     pub cgroup: Option<WorkerCgroup>,
     /// The kernel's counter of ends for want of memory.
     pub oom_counter: Option<OomCounter>,
+    /// The signals that its tasks begin to ignore.
+    pub ignored: SignalSet,
     /// Process id of the agent.
     pub agent_pid: i32,
 }
@@ -138,7 +140,7 @@ impl Slot {
 
     fn open(parts: &mut SlotParts) -> std::io::Result<(OwnedFd, Launcher, Spare)> {
         sys::become_subreaper()?;
-        sys::reset_signals();
+        sys::reset_signals(&parts.ignored);
         sys::signal_on_parent_death(tree::PARENT_DIED)?;
         rustix::process::setpgid(None, None)?;
         if let Some(cores) = parts.worker.cores.as_ref().filter(|_| parts.setup.pin_cores) {

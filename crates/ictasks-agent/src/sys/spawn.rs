@@ -34,7 +34,7 @@ pub enum SpawnError {
 ///
 /// As `posix_spawn` does it, with a child that borrows this process's memory until it calls
 /// `execve`, but without its cost: glibc asks for the disposition of every signal and maps a new
-/// stack each time, some 150 system calls a process. A slot has only default dispositions
+/// stack each time, some 150 system calls a process. A slot has the dispositions that its tasks begin with
 /// ([`reset_signals`]) and its own stack for this.
 pub struct Spawner {
     stack: Box<[MaybeUninit<StackLine>]>,

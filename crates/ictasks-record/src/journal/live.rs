@@ -145,6 +145,11 @@ impl LiveTable {
         }
     }
 
+    /// Closes the live part, which is not needed any more.
+    pub(crate) fn close(&mut self) {
+        self.part = None;
+    }
+
     /// Turns the live part into a Parquet file. Where that fails, for instance because the disk
     /// is full, the live part stays: it holds everything.
     fn finish_part(&mut self) -> Result<(), RecordError> {

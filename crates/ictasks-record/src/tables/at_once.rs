@@ -6,8 +6,7 @@
 //! are those of the tasks, too.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::Arc;
 
 use arrow::array::{Array, BooleanArray, RecordBatch};
 use arrow::compute::{FilterBuilder, FilterPredicate, concat, concat_batches, filter_record_batch};
@@ -19,9 +18,7 @@ use crate::journal::project;
 use crate::manifest::OutcomeCounts;
 use crate::schema::{Categories, Table, field};
 use crate::table_file::{EncodedColumn, TableFile, encode};
-
-/// Something to be done, by any thread.
-type Job<'a, T> = Box<dyn FnOnce() -> Result<T, RecordError> + Send + 'a>;
+use crate::two_threads::{Job, in_two_threads};
 
 /// What a column of [`Table::columns`] became in the table's file.
 type Encoded = ((Table, &'static str), Vec<EncodedColumn>);
@@ -133,34 +130,6 @@ impl Source<'_> {
         }
         Ok(encoded)
     }
-}
-
-/// Does these jobs here and, if the system has a thread to spare, beside. Results come in any order; after an
-/// error no further job begins.
-fn in_two_threads<T: Send>(jobs: Vec<Job<'_, T>>) -> Result<Vec<T>, RecordError> {
-    let jobs = Mutex::new(jobs.into_iter());
-    let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let work = || {
-        let mut done = Vec::new();
-        while let Some(job) = next() {
-            match job() {
-                Ok(result) => done.push(result),
-                Err(error) => {
-                    while next().is_some() {}
-                    return Err(error);
-                }
-            }
-        }
-        Ok(done)
-    };
-    thread::scope(|scope| {
-        let beside = thread::Builder::new().spawn_scoped(scope, work).ok();
-        let mut done = work()?;
-        if let Some(beside) = beside {
-            done.extend(beside.join().unwrap_or(Err(RecordError::Stopped))?);
-        }
-        Ok(done)
-    })
 }
 
 #[cfg(test)]
