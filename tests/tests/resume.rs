@@ -150,6 +150,21 @@ fn a_task_that_waited_for_its_retry_goes_on_as_one_that_was_interrupted() {
 }
 
 #[test]
+fn what_fails_in_a_run_that_drains_has_its_retries_left() {
+    let until_go = "while ! test -e %SUBMITDIR%/go; do sleep 0.01; done; exit 3";
+    let run = farm().yaml(format!("retries: 1\ntasks:\n- launch_cmd: '{until_go}'\n")).start();
+    let has_begun = || run.record.journal().iter().any(|event| event["kind"] == "task_started").then_some(());
+    wait_for("the task to run", has_begun);
+    run.signal(libc::SIGUSR1);
+    wait_for("the drain to begin", || run.stderr().contains("SIGUSR1").then_some(()));
+    fs::write(run.directory().join("go"), "").unwrap();
+    let run = run.wait().expect(FAILED);
+    assert_eq!(attempts(&run, "0").len(), 1, "nothing starts any more");
+    let run = run.again().args(["--resume", "--skip-failed"]).run().expect(FAILED);
+    assert_eq!(attempts(&run, "0")[1], (2, "failed".to_owned(), json!("interrupted_before")));
+}
+
+#[test]
 fn without_input_that_of_the_last_start_is_taken() {
     let tasks = ["test -e %SUBMITDIR%/now"];
     let run = farm().tasks(tasks).run().expect(FAILED);

@@ -71,10 +71,13 @@ impl Dispatcher<'_> {
         let outcome = ended.outcome;
         let stop = self.stop_after(&job, &ended);
         let may_follow = match fault {
-            Fault::Agent => self.is_local || job.loss_count + 1 < self.plan.limits.node_loss_retries,
+            Fault::Agent => {
+                let is_within_limit = self.is_local || job.loss_count + 1 < self.plan.limits.node_loss_retries;
+                is_within_limit && !self.is_stopping()
+            }
             Fault::Own => outcome.is_failure() && job.may_be_retried(),
         };
-        let follows = may_follow && stop.is_none() && !self.is_stopping();
+        let follows = may_follow && stop.is_none();
         let (row_order, job) = if follows { (job.order.clone(), Some(job)) } else { (job.order, None) };
         let Some(seat) = self.team.get(agent).map(|agent| agent.seat(ended.worker_id)) else { return };
         let attempt = Attempt::of_end(seat, row_order, ended);
@@ -126,11 +129,20 @@ impl Dispatcher<'_> {
         most
     }
 
+    /// The next attempt is announced also where no further task starts: it is for the session that goes on.
     fn retry(&mut self, job: Job, outcome: Outcome) {
         let (job, pause_s) = job.after_failure(outcome, self.now, &self.plan.limits);
-        let when = if pause_s > 0.0 { format!("after {pause_s} s") } else { "at once".to_owned() };
+        let when = match pause_s {
+            _ if self.is_stopping() => "when the run goes on".to_owned(),
+            pause_s if pause_s > 0.0 => format!("after {pause_s} s"),
+            _ => "at once".to_owned(),
+        };
         self.retried(&job, format!("{outcome}; it runs again {when}"));
-        self.queue.push_backing_off(job);
+        if self.is_stopping() {
+            self.leave(job);
+        } else {
+            self.queue.push_backing_off(job);
+        }
     }
 
     fn run_again(&mut self, job: Job, outcome: Outcome) {

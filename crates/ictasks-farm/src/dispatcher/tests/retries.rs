@@ -98,13 +98,15 @@ fn a_stop_leaves_a_task_what_its_last_attempt_was() {
     bench.end(0, 1, Outcome::Failed);
     bench.stop(StopReason::Signal(2));
     bench.end(1, 1, Outcome::Signaled);
+    assert_eq!(bench.kinds().last(), Some(&"task_retried"), "it was not the last one of the run");
     bench.source_ended();
     assert!(bench.pending().is_empty());
     assert!(bench.dispatcher.is_done());
     bench.at(100.0);
     assert_eq!(bench.attempts().len(), 2, "no attempt follows a stop");
     assert_eq!((bench.counted(Outcome::Failed), bench.counted(Outcome::Signaled)), (1, 1));
-    assert_eq!(bench.dispatcher.into_end().waiting, 1);
+    let end = bench.dispatcher.into_end();
+    assert_eq!((end.waiting, end.retried), (2, 0));
 }
 
 #[test]
