@@ -335,3 +335,14 @@ fn quiet_says_nothing() {
     let run = farm().tasks(["false"]).args(["-q"]).run().expect(FAILED);
     assert_eq!(run.stderr, "");
 }
+
+#[test]
+fn workers_that_share_processors_are_never_busier_than_they_can_be() {
+    let workers = 2 * u32::try_from(std::thread::available_parallelism().expect("processors").get()).unwrap();
+    let tasks = (0..2 * workers).map(|_| "sleep 0.2");
+    let run = farm().tasks(tasks).workers(workers).run().expect(SUCCEEDED);
+    let line = run.stderr.lines().find(|line| line.contains("occupied")).expect("a line on occupancy");
+    assert!(line.contains(&format!(", {workers} workers on ")), "{line}");
+    let share = line.split("occupied ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a share");
+    assert!((1..=100).contains(&share.parse::<i32>().expect("a number")), "{line}");
+}

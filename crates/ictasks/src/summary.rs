@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use ictasks_core::attempt::Outcome;
+use ictasks_core::plan::Plan;
 use ictasks_farm::{RunEnd, StopReason};
 
 use crate::exit::chain;
@@ -30,8 +31,8 @@ pub fn stopped_early(end: &RunEnd) -> Option<String> {
 }
 
 /// What the start that ends did.
-pub fn lines(end: &RunEnd, tally: &Tally) -> Vec<String> {
-    let mut lines = vec![counts(end), work(tally)];
+pub fn lines(end: &RunEnd, tally: &Tally, plan: &Plan) -> Vec<String> {
+    let mut lines = vec![counts(end), work(tally, plan)];
     if !end.list_complete {
         lines.push("the list was not read to its end: tasks beyond are not in the record".to_owned());
     }
@@ -96,15 +97,22 @@ pub fn tasks(count: i64) -> String {
 }
 
 #[allow(clippy::cast_precision_loss)]
-fn work(tally: &Tally) -> String {
+fn work(tally: &Tally, plan: &Plan) -> String {
     let elapsed_s = tally.begun.elapsed().as_secs_f64().max(1e-9);
     let rate = tally.done() as f64 / elapsed_s;
-    let occupancy = 100.0 * tally.core_seconds / (elapsed_s * f64::from(tally.cores().max(1)));
-    let cores = match tally.cores() {
-        1 => "1 core".to_owned(),
-        cores => format!("{cores} cores"),
-    };
-    format!("{}, {rate:.1} tasks/s, {cores} occupied {occupancy:.0} % of the time", duration(elapsed_s))
+    let cores = tally.cores().max(1);
+    let mut held = cores;
+    let mut who = if cores == 1 { "1 core".to_owned() } else { format!("{cores} cores") };
+    if tally.cores_of.len() == 1 {
+        let workers = i32::try_from(plan.workers.len()).unwrap_or(i32::MAX);
+        let of_workers = workers.saturating_mul(plan.task_distribution.cores_per_task);
+        if of_workers > cores {
+            held = of_workers;
+            who = format!("{workers} workers on {who}");
+        }
+    }
+    let occupancy = 100.0 * tally.core_seconds / (elapsed_s * f64::from(held));
+    format!("{}, {rate:.1} tasks/s, {who} occupied {occupancy:.0} % of the time", duration(elapsed_s))
 }
 
 fn stopped(stop: &StopReason) -> String {

@@ -263,7 +263,7 @@ fn conclude(
     console: &mut Console,
 ) -> Result<ExitCode, Failure> {
     let code = exit_code(end);
-    let summary = summary::lines(end, tally);
+    let summary = summary::lines(end, tally, plan);
     let stopped_early = summary::stopped_early(end);
     let record_end = ictasks_record::RunEnd {
         state: state(end),
