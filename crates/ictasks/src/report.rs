@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ictasks_report::one_task;
+use ictasks_report::one_task::{self, TaskFindings};
 use ictasks_report::text::{SUMMARY_GROUPS, TextOptions, summary, text};
 use ictasks_report::{AnalysisOptions, Findings, GroupBy, ReportError, analyse, selected_ids};
 
@@ -45,15 +45,7 @@ fn about_task(
     if arguments.run_dirs.len() > 1 || (runs.sources.len() > 1 && !runs.are_shards) {
         return Err(Failure::input("--task wants one run directory: ids are those of one run"));
     }
-    // One of the shards has it.
-    let of_runs = runs.sources.iter().map(|source| one_task::one_task(source, id));
-    let found = of_runs.reduce(|one, other| match (one, other) {
-        (Err(ReportError::NoTask { .. }), other) => other,
-        (one, Err(_)) => one,
-        (_, other) => other,
-    });
-    let found = found.ok_or_else(|| Failure::input("there is no run directory"))?;
-    let findings = found.map_err(failed)?;
+    let findings = search_task(runs, id)?;
     let page = match arguments.format {
         Format::Text => one_task::text(&findings, width(arguments), is_unicode(arguments)),
         Format::Markdown => one_task::markdown(&findings),
@@ -63,6 +55,19 @@ fn about_task(
         }
     };
     write(arguments, &page, console)
+}
+
+/// What the shard that has the task knows of it. Where none tells, an error that is not its absence says more.
+fn search_task(runs: &RunDirs, id: &str) -> Result<TaskFindings, Failure> {
+    let mut why = None;
+    for source in &runs.sources {
+        match one_task::one_task(source, id) {
+            Ok(findings) => return Ok(findings),
+            Err(error) if matches!(why, None | Some(ReportError::NoTask { .. })) => why = Some(error),
+            Err(_) => {}
+        }
+    }
+    Err(why.map_or_else(|| Failure::input("there is no run directory"), failed))
 }
 
 fn width(arguments: &ReportArguments) -> usize {

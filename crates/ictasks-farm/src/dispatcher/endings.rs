@@ -72,7 +72,8 @@ impl Dispatcher<'_> {
         let stop = self.stop_after(&job, &ended);
         let may_follow = match fault {
             Fault::Agent => {
-                let is_within_limit = self.is_local || job.loss_count + 1 < self.plan.limits.node_loss_retries;
+                let is_within_limit =
+                    self.is_local || job.loss_count + 1 < self.plan.limits.node_loss_retries;
                 is_within_limit && !self.is_stopping()
             }
             Fault::Own => outcome.is_failure() && job.may_be_retried(),

@@ -154,7 +154,7 @@ mod tests {
 
     const OF_EVENTS: [Table; 3] = [Table::Attempts, Table::Tasks, Table::Events];
 
-    fn rows<'a>(table: Table, push_all: impl FnOnce(&mut RowBuilder) + 'a) -> RecordBatch {
+    fn rows(table: Table, push_all: impl FnOnce(&mut RowBuilder)) -> RecordBatch {
         let columns = table.columns();
         let mut rows = RowBuilder::new(columns);
         push_all(&mut rows);
