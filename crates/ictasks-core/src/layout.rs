@@ -12,6 +12,8 @@ pub const RUN_FILE: &str = "run.json";
 pub const JOURNAL: &str = "journal";
 /// A task's own file, in its directory.
 pub const TASK_FILE: &str = "task.json";
+/// Its name until it is whole.
+pub const TASK_FILE_NEW: &str = ".task.json.new";
 /// What a task may write about itself, in its directory.
 pub const RESULTS_FILE: &str = "result.json";
 

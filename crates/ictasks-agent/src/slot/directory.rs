@@ -7,7 +7,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use ictasks_core::layout::{self, EXCEPTION_FILE, GPU_IDS_FILE, RESULTS_FILE, RETURN_FILE, TASK_FILE};
+use ictasks_core::layout::{
+    self, EXCEPTION_FILE, GPU_IDS_FILE, RESULTS_FILE, RETURN_FILE, TASK_FILE, TASK_FILE_NEW,
+};
 use ictasks_core::protocol::{Setup, TaskOrder};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, mkdirat, openat, renameat, renameat_with, unlinkat};
 use rustix::io::Errno;
@@ -17,7 +19,6 @@ use super::spare::{self, Spare};
 use crate::process_table::OwnIo;
 use crate::trouble::{is_general, remedy};
 
-const TASK_FILE_NEW: &str = ".task.json.new";
 const DIRECTORY_MODE: Mode = Mode::from_bits_truncate(0o777);
 
 /// Trouble with a task's directory.
@@ -154,17 +155,18 @@ impl TaskDirectory {
         DirectoryError { action, path: self.path.clone(), source, is_of_task: false }
     }
 
-    /// Writes the first `task.json` of an attempt, before its process starts.
+    /// Writes the first `task.json` of an attempt, before its process starts: a reader sees none or all of it.
     pub fn begin_task_file(&self, json: &[u8]) -> Result<(), DirectoryError> {
-        match spare::create(self.descriptor.as_fd(), TASK_FILE, json, &mut OwnIo::default()) {
-            Ok(file) => {
-                self.first_task_file.set(Some(file));
-                Ok(())
-            }
-            // That of an attempt that was given up before it began.
-            Err(Errno::EXIST) => self.replace_task_file(json, &mut OwnIo::default()),
-            Err(source) => Err(self.error("write task.json", source)),
-        }
+        let directory = self.descriptor.as_fd();
+        let written = spare::create_anew(directory, TASK_FILE_NEW, json, &mut OwnIo::default());
+        // One that is there is of an attempt that was given up before it began.
+        let named = written.and_then(|file| {
+            renameat(directory, TASK_FILE_NEW, directory, TASK_FILE)?;
+            Ok(file)
+        });
+        let file = named.map_err(|source| self.error("write task.json", source))?;
+        self.first_task_file.set(Some(file));
+        Ok(())
     }
 
     /// Writes the last `task.json` of an attempt: a reader sees the old document or the new one.
@@ -283,6 +285,7 @@ fn identity(directory: BorrowedFd<'_>, name: &str) -> Option<FileIdentity> {
 mod tests {
     use std::collections::BTreeSet;
     use std::fs;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
     use crate::specimen;
@@ -318,6 +321,29 @@ mod tests {
         create(dir.path(), 2);
         assert_eq!(names(&task), expected);
         assert_eq!(fs::read(task.join("stdout.txt.attempt-1")).unwrap(), b"first");
+    }
+
+    #[test]
+    fn whoever_reads_a_task_file_reads_a_whole_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("task_0/task.json");
+        let document = format!("{{{}}}", " ".repeat(500));
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    if let Ok(found) = fs::read(&path) {
+                        assert_eq!(found.len(), document.len());
+                    }
+                }
+            });
+            for attempt in 1..500 {
+                create(dir.path(), attempt).begin_task_file(document.as_bytes()).unwrap();
+            }
+            is_over.store(true, Ordering::Relaxed);
+            reader.join().unwrap();
+        });
+        assert!(!names(&dir.path().join("task_0")).contains(TASK_FILE_NEW));
     }
 
     #[test]

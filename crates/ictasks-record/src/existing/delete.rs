@@ -60,8 +60,15 @@ pub(super) fn delete(run_dir: &Path, run: Option<&RunFile>) -> Result<Deleted, R
 
 /// What the farm writes into a task's directory.
 pub(super) fn task_file_names(run: Option<&RunFile>) -> Vec<String> {
-    let mut names: Vec<String> =
-        ["task.json", "gpu_ids.txt", "task_stdout.txt", "task_stderr.txt"].map(str::to_owned).to_vec();
+    let mut names: Vec<String> = [
+        layout::TASK_FILE,
+        layout::TASK_FILE_NEW,
+        layout::GPU_IDS_FILE,
+        "task_stdout.txt",
+        "task_stderr.txt",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     for session in run.into_iter().flat_map(|run| &run.sessions) {
         for key in ["stdout_filename", "stderr_filename"] {
             let name = session.plan.get(key).and_then(|name| name.as_str());
@@ -194,6 +201,7 @@ mod tests {
                 "task_0/out.log",
                 "task_0/out.log.attempt-1",
                 "task_0/gpu_ids.txt",
+                "task_0/.task.json.new",
                 "task_1/task.json",
                 "task_1/result.json",
                 "task_1/out.log.attempt-x",
@@ -207,7 +215,7 @@ mod tests {
         assert_eq!(file.totals.tasks, Some(2));
         let lock = RunLock::take(run.path(), "c17").unwrap();
         let deleted = found.delete(&lock).unwrap();
-        assert_eq!((deleted.file_count, deleted.directory_count), (5 + 5, 1));
+        assert_eq!((deleted.file_count, deleted.directory_count), (6 + 5, 1));
         drop(lock);
         for kept in ["task_1/result.json", "task_1/out.log.attempt-x", "task_2/task.json", "notes.txt"] {
             assert!(run.path().join(kept).exists(), "{kept}");
