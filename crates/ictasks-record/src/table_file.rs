@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
@@ -195,13 +195,7 @@ pub(crate) fn encode(field: Field, values: &ArrayRef) -> Result<Vec<EncodedColum
     // The library makes the writers of all columns of a file at one time: this is the only one of its file.
     let schema = Arc::new(Schema::new(vec![Arc::clone(&field)]));
     RecordBatch::try_new(Arc::clone(&schema), vec![Arc::clone(values)])?;
-    let mut properties = encoding(&schema);
-    if values.null_count() == values.len() {
-        // Some bytes, whatever the number of rows; to set a compressor up for them takes longer than to encode a
-        // thousand values. All others are compressed, however few: what is damaged then shows.
-        properties = properties.set_compression(Compression::UNCOMPRESSED);
-    }
-    let properties = Arc::new(properties.build());
+    let properties = Arc::new(encoding(&schema).build());
     let root = ArrowSchemaConverter::new().convert(&schema)?.root_schema_ptr();
     let nowhere = SerializedFileWriter::new(io::sink(), root, properties)?;
     let writers = ArrowRowGroupWriterFactory::new(&nowhere, schema).create_column_writers(0)?;
