@@ -85,11 +85,11 @@ pub fn run() -> Result<(), AgentError> {
 }
 
 /// The signals that are ignored at the farm's start, which tasks ignore, too: SIGHUP under `nohup`. Those that
-/// slots wait for are not among them, nor SIGPIPE, which every Rust program ignores.
+/// slots wait or look for are not among them, nor SIGPIPE, which every Rust program ignores.
 fn ignored_by_tasks() -> SignalSet {
-    let awaited = [libc::SIGCHLD, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2];
+    let awaited = slot::waited_signals();
     let mut ignored = sys::ignored_signals();
-    ignored.retain(|signal| *signal != libc::SIGPIPE && !awaited.contains(signal));
+    ignored.retain(|signal| !awaited.contains(*signal) && ![libc::SIGTERM, libc::SIGPIPE].contains(signal));
     SignalSet::of(&ignored)
 }
 

@@ -56,7 +56,7 @@ use io_account::IoAccount;
 use launch::Launcher;
 use spare::Spare;
 
-pub use tree::nanoseconds;
+pub use tree::{nanoseconds, waited_signals};
 
 /// What a slot is given at its birth.
 pub struct SlotParts {

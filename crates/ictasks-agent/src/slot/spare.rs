@@ -117,12 +117,7 @@ pub fn create_anew(
 }
 
 /// Makes a file that is not there yet, with this document. Returns it, open for writing.
-pub fn create(
-    directory: BorrowedFd<'_>,
-    name: &str,
-    json: &[u8],
-    own_io: &mut OwnIo,
-) -> Result<OwnedFd, Errno> {
+fn create(directory: BorrowedFd<'_>, name: &str, json: &[u8], own_io: &mut OwnIo) -> Result<OwnedFd, Errno> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let file = openat(directory, name, flags, FILE_MODE)?;
     match write(&file, json, own_io) {
