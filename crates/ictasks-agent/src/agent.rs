@@ -3,13 +3,15 @@
 //!
 //! The loop is single-threaded; the only other thread samples. After it has handled replies it
 //! pauses for some milliseconds, so that at thousands of tasks a second it wakes once for many of them: the
-//! slots do not need it to go on, they take their next task from the queue themselves.
+//! slots do not need it to go on, they take their next task from the queue themselves. Nor does the coordinator
+//! wake more often then. Where tasks run on every processor, whoever wakes finds nothing of its own in the
+//! caches any more, and most of what a wake costs is to bring it back.
 
 mod start;
 
 use std::collections::VecDeque;
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ictasks_core::attempt::Cause;
 use ictasks_core::handshake::INVITATION_PREFIX;
@@ -27,10 +29,11 @@ use crate::slot;
 use crate::slots::Slots;
 use crate::sys::{self, SignalSet};
 
-/// Between two rounds of replies: this for each reply of the last round, or for each order that is not
-/// answered yet if those are fewer, at most [`LONGEST_PAUSE`]. The last replies do not wait for more.
-const PAUSE_PER_REPLY: Duration = Duration::from_micros(400);
-const LONGEST_PAUSE: Duration = Duration::from_millis(5);
+/// Between two rounds of replies: this for each reply of the last round, at most [`LONGEST_PAUSE`].
+const PAUSE_PER_REPLY: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(15);
+/// No more replies than these are to come in a pause: their queue does not hold many more.
+const REPLIES_A_ROUND: u32 = 48;
 /// How often the loop looks after its slots when nothing else happens.
 const LOOK_AFTER_SLOTS: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
 /// The same while slots stop their tasks, or while something is left of a slot that died.
@@ -161,6 +164,7 @@ impl Agent {
     fn work(mut self) {
         // The first reading, for the setup, may have brought more.
         self.take_requests();
+        let mut last_round = Instant::now();
         loop {
             self.pass_on_orders();
             self.wait();
@@ -168,7 +172,9 @@ impl Agent {
             self.pass_on_orders();
             match self.forward_replies() {
                 Forwarded::Replies(count) => {
-                    std::thread::sleep((PAUSE_PER_REPLY * count.min(self.unanswered)).min(LONGEST_PAUSE));
+                    let now = Instant::now();
+                    std::thread::sleep(pause(count, now - last_round, self.unanswered));
+                    last_round = now;
                 }
                 Forwarded::SlotsEnded => break,
             }
@@ -361,10 +367,36 @@ impl Agent {
     }
 }
 
+/// How long to let replies gather, where the last `count` took so long to come. No longer than until half of the
+/// orders that are `unanswered` are done: the last replies do not wait for more.
+fn pause(count: u32, took: Duration, unanswered: u32) -> Duration {
+    let until_enough = took / count.max(1) * (unanswered / 2).min(REPLIES_A_ROUND);
+    (PAUSE_PER_REPLY * count).min(LONGEST_PAUSE).min(until_enough)
+}
+
 /// What [`Agent::forward_replies`] found.
 enum Forwarded {
     /// So many replies.
     Replies(u32),
     /// No slot is left.
     SlotsEnded,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(number: u64) -> Duration {
+        Duration::from_millis(number)
+    }
+
+    #[test]
+    fn a_pause_is_long_where_many_replies_come_and_short_for_the_last_ones() {
+        assert_eq!(pause(0, ms(500), 100), ms(0));
+        assert_eq!(pause(1, ms(500), 100), PAUSE_PER_REPLY);
+        assert_eq!(pause(30, ms(15), 100), LONGEST_PAUSE);
+        assert_eq!(pause(30, ms(15), 8), ms(2), "in 4 ms all are done");
+        assert_eq!(pause(30, ms(15), 1), ms(0));
+        assert_eq!(pause(480, ms(15), 10_000), ms(15) / 10, "more would come than their queue holds");
+    }
 }

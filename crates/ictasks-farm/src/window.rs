@@ -7,7 +7,7 @@
 /// Tasks at least this long need no read-ahead, seconds.
 const LONG_TASK_S: f64 = 0.5;
 /// From a reply of the agent to the next order, with the pauses of both sides, seconds.
-const ROUND_TRIP_S: f64 = 0.02;
+const ROUND_TRIP_S: f64 = 0.05;
 /// What a task costs beside its own time, seconds.
 const OVERHEAD_S: f64 = 0.0002;
 /// Durations that the median is taken over.
@@ -92,7 +92,7 @@ mod tests {
     fn short_tasks_are_read_ahead_by_rate_times_round_trip() {
         let mut window = Window::new(4);
         window.learn(0.0008);
-        assert_eq!(window.size(), 4 + 80);
+        assert_eq!(window.size(), 4 + 200);
     }
 
     #[test]
@@ -101,7 +101,7 @@ mod tests {
         for wall_s in [0.0008, 0.0008, 3600.0, 0.0008, 0.0008] {
             window.learn(wall_s);
         }
-        assert_eq!(window.size(), 4 + 80);
+        assert_eq!(window.size(), 4 + 200);
     }
 
     #[test]
