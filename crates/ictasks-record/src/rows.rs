@@ -1,17 +1,19 @@
 //! Rows into columns: a builder that takes the cells of one row after the other and, for the
 //! journal, the checksum of each row.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, Float64Array, Float64Builder, Int32Array, Int32Builder, Int64Array, Int64Builder,
-    ListArray, ListBuilder, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,
-    TimestampMicrosecondBuilder,
+    Array, ArrayBuilder, ArrayRef, Float64Array, Float64Builder, Int32Array, Int32Builder, Int64Array,
+    Int64Builder, ListArray, ListBuilder, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,
+    TimestampMicrosecondBuilder, new_null_array,
 };
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use ictasks_core::column::{Cell, Column, ColumnType};
 
 use crate::error::RecordError;
+use crate::journal::live::BATCH_ROWS;
 use crate::schema::live_schema;
 
 /// Grows the columns of one live batch.
@@ -25,8 +27,12 @@ pub(crate) struct RowBuilder {
 /// A column, and the nulls that follow its last value. Most cells are null: they are counted, and
 /// appended together.
 struct ColumnBuilder {
+    kind: ColumnType,
     values: Values,
     nulls: usize,
+    /// Nulls of its type. Batches share them where they have no value in a column, as most have in half of
+    /// the columns: memory that nobody used before is what costs most here.
+    nothing: ArrayRef,
 }
 
 enum Values {
@@ -41,11 +47,17 @@ enum Values {
 impl RowBuilder {
     pub(crate) fn new(columns: &[Column]) -> Self {
         let schema = live_schema(columns);
+        let mut nulls: HashMap<&DataType, ArrayRef> = HashMap::new();
+        let columns = columns.iter().zip(schema.fields()).map(|(column, field)| {
+            let kind = field.data_type();
+            let nothing = nulls.entry(kind).or_insert_with(|| new_null_array(kind, BATCH_ROWS));
+            ColumnBuilder::new(column.kind, Arc::clone(nothing))
+        });
         Self {
+            columns: columns.collect(),
             checksum: RowChecksum::new(&schema),
-            schema,
-            columns: columns.iter().map(|c| ColumnBuilder::new(c.kind)).collect(),
             checksums: Int64Builder::new(),
+            schema,
         }
     }
 
@@ -54,7 +66,7 @@ impl RowBuilder {
     }
 
     pub(crate) fn len(&self) -> usize {
-        arrow::array::ArrayBuilder::len(&self.checksums)
+        self.checksums.len()
     }
 
     /// Appends a row; `cells` hands out one cell for each column, in order.
@@ -82,18 +94,8 @@ impl RowBuilder {
 }
 
 impl ColumnBuilder {
-    fn new(kind: ColumnType) -> Self {
-        let values = match kind {
-            ColumnType::Int32 => Values::Int32(Int32Builder::new()),
-            ColumnType::Int64 => Values::Int64(Int64Builder::new()),
-            ColumnType::Float64 => Values::Float64(Float64Builder::new()),
-            ColumnType::Text | ColumnType::Category => Values::Text(StringBuilder::new()),
-            ColumnType::Timestamp => {
-                Values::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC"))
-            }
-            ColumnType::Int32List => Values::Int32List(ListBuilder::new(Int32Builder::new())),
-        };
-        Self { values, nulls: 0 }
+    fn new(kind: ColumnType, nothing: ArrayRef) -> Self {
+        Self { kind, values: Values::with_room(kind, 0, 0), nulls: 0, nothing }
     }
 
     /// A cell that does not fit its column counts as not measured.
@@ -127,15 +129,59 @@ impl ColumnBuilder {
         }
     }
 
+    /// The cells so far. The builder is empty afterwards, and has room for as many again.
     fn take(&mut self) -> ArrayRef {
+        if self.values.len() == 0 && self.nulls <= self.nothing.len() {
+            return self.nothing.slice(0, std::mem::take(&mut self.nulls));
+        }
         self.append_nulls();
-        match &mut self.values {
-            Values::Int32(builder) => Arc::new(builder.finish()),
-            Values::Int64(builder) => Arc::new(builder.finish()),
-            Values::Float64(builder) => Arc::new(builder.finish()),
-            Values::Text(builder) => Arc::new(builder.finish()),
-            Values::Timestamp(builder) => Arc::new(builder.finish()),
-            Values::Int32List(builder) => Arc::new(builder.finish()),
+        let (rows, bytes) = (self.values.len(), self.values.text_bytes());
+        std::mem::replace(&mut self.values, Values::with_room(self.kind, rows, bytes)).finish()
+    }
+}
+
+impl Values {
+    fn with_room(kind: ColumnType, rows: usize, bytes: usize) -> Self {
+        match kind {
+            ColumnType::Int32 => Self::Int32(Int32Builder::with_capacity(rows)),
+            ColumnType::Int64 => Self::Int64(Int64Builder::with_capacity(rows)),
+            ColumnType::Float64 => Self::Float64(Float64Builder::with_capacity(rows)),
+            ColumnType::Text | ColumnType::Category => Self::Text(StringBuilder::with_capacity(rows, bytes)),
+            ColumnType::Timestamp => {
+                Self::Timestamp(TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC"))
+            }
+            ColumnType::Int32List => {
+                Self::Int32List(ListBuilder::with_capacity(Int32Builder::with_capacity(rows), rows))
+            }
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Int32(builder) => builder.len(),
+            Self::Int64(builder) => builder.len(),
+            Self::Float64(builder) => builder.len(),
+            Self::Text(builder) => builder.len(),
+            Self::Timestamp(builder) => builder.len(),
+            Self::Int32List(builder) => builder.len(),
+        }
+    }
+
+    fn text_bytes(&self) -> usize {
+        match self {
+            Self::Text(builder) => builder.values_slice().len(),
+            _ => 0,
+        }
+    }
+
+    fn finish(self) -> ArrayRef {
+        match self {
+            Self::Int32(mut builder) => Arc::new(builder.finish()),
+            Self::Int64(mut builder) => Arc::new(builder.finish()),
+            Self::Float64(mut builder) => Arc::new(builder.finish()),
+            Self::Text(mut builder) => Arc::new(builder.finish()),
+            Self::Timestamp(mut builder) => Arc::new(builder.finish()),
+            Self::Int32List(mut builder) => Arc::new(builder.finish()),
         }
     }
 }

@@ -120,7 +120,9 @@ impl LiveTable {
 
     fn keep(&mut self, batch: RecordBatch) {
         let Some(kept) = &mut self.kept else { return };
-        kept.bytes += batch.get_array_memory_size();
+        // Of memory that columns share each counts its part.
+        let sizes = batch.columns().iter().map(|column| column.to_data().get_slice_memory_size());
+        kept.bytes += sizes.map(|size| size.unwrap_or(KEPT_BYTES)).sum::<usize>();
         kept.batches.push(batch);
         if self.part.is_none() || kept.bytes > KEPT_BYTES {
             self.kept = None;

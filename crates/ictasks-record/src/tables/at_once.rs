@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, BooleanArray, RecordBatch};
+use arrow::array::{Array, BooleanArray, RecordBatch, new_null_array};
 use arrow::compute::{FilterBuilder, FilterPredicate, concat, concat_batches, filter_record_batch};
 use ictasks_core::column::Column;
 
@@ -112,11 +112,18 @@ impl Source<'_> {
     fn encode(&self, survey: &Survey, place: usize) -> Result<Vec<Encoded>, RecordError> {
         let name = self.columns[place].name;
         let pieces: Vec<&dyn Array> = self.batches.iter().map(|batch| batch.column(place).as_ref()).collect();
-        let all = concat(&pieces)?;
+        let is_empty = pieces.iter().all(|piece| piece.null_count() == piece.len());
+        let all = if is_empty {
+            let rows = pieces.iter().map(|piece| piece.len()).sum();
+            new_null_array(pieces[0].data_type(), rows)
+        } else {
+            concat(&pieces)?
+        };
         let mut encoded = Vec::new();
         for (table, filter) in &self.targets {
             let Some(column) = table.columns().iter().find(|column| column.name == name) else { continue };
             let values = match filter {
+                Some(filter) if is_empty => all.slice(0, filter.count()),
                 Some(filter) => filter.filter(&all)?,
                 None => Arc::clone(&all),
             };
