@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use ictasks_core::column::Timestamp;
 use ictasks_core::layout;
-use ictasks_core::slot_log::{Line, line_of};
+use ictasks_core::slot_log::{Line, LineText};
 use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
 use rustix::io::Errno;
 
@@ -30,6 +30,8 @@ pub struct SlotLog {
     reserve_bytes: u64,
     /// What this slot has written since it reserved room; `None` before the first time.
     unreserved_bytes: Option<u64>,
+    /// Memory for lines.
+    text: LineText,
 }
 
 /// Not 0 if the last line was cut short, for instance by a full disk. Agent and slots share it, since the
@@ -58,7 +60,7 @@ impl SlotLog {
         }
         let torn = &sys::shared_memory::<Torn>(1).map_err(error)?[0];
         let reserve_bytes = (SHARE_BYTES + LAST_LINE_BYTES) * (slot_count as u64 + 1);
-        Ok(Self { file, torn, reserve_bytes, unreserved_bytes: None })
+        Ok(Self { file, torn, reserve_bytes, unreserved_bytes: None, text: LineText::default() })
     }
 
     /// Another handle to the same open file, with its lock.
@@ -66,19 +68,26 @@ impl SlotLog {
     /// # Errors
     /// Too many open files.
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { file: self.file.try_clone()?, unreserved_bytes: None, ..*self })
+        let (torn, reserve_bytes) = (self.torn, self.reserve_bytes);
+        let file = self.file.try_clone()?;
+        Ok(Self { file, torn, reserve_bytes, unreserved_bytes: None, text: LineText::default() })
     }
 
-    /// Appends the line before a task starts, given as JSON text, and sees to it that there is room for
-    /// the line about its end: on a disk that becomes full meanwhile, what ran is known still.
+    /// Appends the [`Line::Begun`] of an order, given as JSON text, before its task starts, and sees to it that
+    /// there is room for the line about its end: on a disk that becomes full meanwhile, what ran is known still.
     ///
     /// # Errors
-    /// As for [`SlotLog::append_json`]; then the task must not start.
-    pub fn append_begun(&mut self, json: &[u8]) -> io::Result<()> {
+    /// As for [`SlotLog::append_text`]; then the task must not start.
+    pub fn append_begun(&mut self, worker_id: i32, at: Timestamp, order: &[u8]) -> io::Result<()> {
         if self.unreserved_bytes.is_none_or(|bytes| bytes >= SHARE_BYTES) {
             self.reserve()?;
         }
-        self.append_json(json)
+        self.append_written(|json| {
+            write!(json, "{{\"begun\":{{\"worker_id\":{worker_id},\"at\":{},\"order\":", at.0)?;
+            json.extend_from_slice(order);
+            json.extend_from_slice(b"}}");
+            Ok(())
+        })
     }
 
     /// Takes blocks behind the end of the file, which appending then needs no more.
@@ -94,19 +103,23 @@ impl SlotLog {
         }
     }
 
-    /// Appends one line, given as JSON text.
+    /// Appends one line, whose JSON text has been written.
     ///
     /// # Errors
     /// What the file system says, for instance that it is full.
-    pub fn append_json(&mut self, json: &[u8]) -> io::Result<()> {
-        let mut line = line_of(json);
+    pub fn append_text(&mut self, text: &mut LineText) -> io::Result<()> {
+        text.finish();
         if self.torn.0.load(Ordering::Relaxed) != 0 && self.torn.0.swap(0, Ordering::Relaxed) != 0 {
-            line.insert(0, b'\n');
+            self.write_line(b"\n").inspect_err(|_| self.torn.0.store(1, Ordering::Relaxed))?;
         }
+        self.write_line(text.line())
+    }
+
+    fn write_line(&mut self, line: &[u8]) -> io::Result<()> {
         if let Some(bytes) = &mut self.unreserved_bytes {
             *bytes += line.len() as u64;
         }
-        let mut rest = line.as_slice();
+        let mut rest = line;
         while !rest.is_empty() {
             match self.file.write(rest) {
                 Ok(count) => rest = &rest[count..],
@@ -125,9 +138,16 @@ impl SlotLog {
     /// Appends one line.
     ///
     /// # Errors
-    /// See [`SlotLog::append_json`].
+    /// See [`SlotLog::append_text`].
     pub fn append(&mut self, line: &Line) -> io::Result<()> {
-        self.append_json(&serde_json::to_vec(line)?)
+        self.append_written(|json| Ok(serde_json::to_writer(json, line)?))
+    }
+
+    fn append_written(&mut self, write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> io::Result<()> {
+        let mut text = std::mem::take(&mut self.text);
+        let appended = write(text.begin()).and_then(|()| self.append_text(&mut text));
+        self.text = text;
+        appended
     }
 }
 
@@ -140,17 +160,6 @@ fn ends_torn(mut file: &File) -> io::Result<bool> {
     let mut last = [0];
     file.read_exact(&mut last)?;
     Ok(last != *b"\n")
-}
-
-/// The text of a [`Line::Begun`], around the JSON text of the order.
-pub fn begun_json(worker_id: i32, at: Timestamp, order: &[u8]) -> Vec<u8> {
-    let mut json = Vec::with_capacity(order.len() + 64);
-    json.extend_from_slice(
-        format!("{{\"begun\":{{\"worker_id\":{worker_id},\"at\":{},\"order\":", at.0).as_bytes(),
-    );
-    json.extend_from_slice(order);
-    json.extend_from_slice(b"}}");
-    json
 }
 
 #[cfg(test)]
@@ -177,7 +186,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut log = SlotLog::open(dir.path(), "node1", 0, 2).unwrap();
         log.append(&Line::Slot(Seat { worker_id: 2, ..Seat::default() })).unwrap();
-        log.append_json(&begun_json(2, Timestamp(9), ORDER)).unwrap();
+        log.append_begun(2, Timestamp(9), ORDER).unwrap();
         let path = dir.path().join("journal/agent-node1-0.log");
         assert_eq!(attempts(&path), (vec![(3, None)], 0));
         let ended = TaskEnded::unmeasured(3, 1, 2, Outcome::Succeeded);
@@ -189,7 +198,7 @@ mod tests {
     fn there_is_room_for_the_end_of_what_was_begun() {
         let dir = tempfile::tempdir().unwrap();
         let mut log = SlotLog::open(dir.path(), "node1", 0, 2).unwrap();
-        log.append_begun(&begun_json(2, Timestamp(9), ORDER)).unwrap();
+        log.append_begun(2, Timestamp(9), ORDER).unwrap();
         let data = std::fs::metadata(dir.path().join("journal/agent-node1-0.log")).unwrap();
         let taken = std::os::unix::fs::MetadataExt::blocks(&data) * 512;
         // Where the file system reserves at all.
@@ -207,7 +216,7 @@ mod tests {
         let mut torn = OpenOptions::new().append(true).open(&path).unwrap();
         torn.write_all(b"12345678 {\"beg").unwrap();
         let mut log = SlotLog::open(dir.path(), "node1", 0, 2).unwrap();
-        log.append_json(&begun_json(2, Timestamp(9), ORDER)).unwrap();
+        log.append_begun(2, Timestamp(9), ORDER).unwrap();
         assert_eq!(attempts(&path), (vec![(3, None)], 1));
     }
 

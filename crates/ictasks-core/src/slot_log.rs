@@ -52,8 +52,46 @@ pub struct Begun {
 
 /// A JSON text as a line of the log.
 pub fn line_of(json: &[u8]) -> Vec<u8> {
-    let checksum = format!("{:08x}", crc32fast::hash(json));
-    [checksum.as_bytes(), b" ", json, b"\n"].concat()
+    let mut line = LineText::default();
+    line.begin().extend_from_slice(json);
+    line.finish();
+    line.0
+}
+
+/// The text of a line, made in one place: memory that serves for one line after the other.
+#[derive(Clone, Debug, Default)]
+pub struct LineText(Vec<u8>);
+
+impl LineText {
+    /// The checksum and the space.
+    const PREFIX_BYTES: usize = 9;
+
+    /// Begins a line; its JSON text is to be added.
+    pub fn begin(&mut self) -> &mut Vec<u8> {
+        self.0.clear();
+        self.0.resize(Self::PREFIX_BYTES, b' ');
+        &mut self.0
+    }
+
+    /// Puts the checksum in front of what was added, and the end of the line behind it.
+    pub fn finish(&mut self) {
+        let (prefix, json) = self.0.split_at_mut(Self::PREFIX_BYTES);
+        let checksum = crc32fast::hash(json);
+        for (place, digit) in prefix.iter_mut().take(8).enumerate() {
+            *digit = b"0123456789abcdef"[(checksum >> (28 - 4 * place) & 15) as usize];
+        }
+        self.0.push(b'\n');
+    }
+
+    /// The whole line, once it is finished.
+    pub fn line(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Its JSON text.
+    pub fn json(&self) -> &[u8] {
+        self.0.get(Self::PREFIX_BYTES..).unwrap_or_default().trim_ascii_end()
+    }
 }
 
 /// An attempt that a log tells of.
@@ -193,6 +231,18 @@ mod tests {
             found.push((logged.order.task_index, logged.seat.worker_id, logged.ended.is_some()));
         });
         (found, damaged.unwrap())
+    }
+
+    #[test]
+    fn a_line_is_its_checksum_and_its_text_and_its_memory_serves_again() {
+        let mut text = LineText::default();
+        for json in [&b"{\"a\":\"a longer one\"}"[..], b"{}"] {
+            text.begin().extend_from_slice(json);
+            text.finish();
+            let checksum = format!("{:08x} ", crc32fast::hash(json));
+            assert_eq!(text.line(), [checksum.as_bytes(), json, b"\n"].concat());
+            assert_eq!(text.json(), json);
+        }
     }
 
     #[test]

@@ -20,7 +20,6 @@ use super::{Slot, dead_man, gpu_binding, io_account, results};
 use crate::clock::seconds;
 use crate::process_table::OwnIo;
 use crate::queue::Received;
-use crate::slot_log::begun_json;
 use crate::sys;
 use crate::trouble::{explained, is_general};
 
@@ -104,9 +103,8 @@ impl Slot {
     /// task: a failure of its own.
     fn refuse(&mut self, order: &TaskOrder, error: &DirectoryError) -> io::Result<()> {
         let ended = self.not_spawned(order, error.to_string());
-        let json = serde_json::to_vec(&Reply::Finished(Box::new(ended)))?;
-        let logged = self.parts.log.append_json(&json);
-        self.reply(&json, logged.err().map(|error| unlogged(&error)))
+        self.log_ended(ended)?;
+        self.reply()
     }
 
     fn not_spawned(&self, order: &TaskOrder, reason: String) -> TaskEnded {
@@ -117,7 +115,16 @@ impl Slot {
     }
 
     fn log_begun(&mut self, received: &Received) -> io::Result<()> {
-        self.parts.log.append_begun(&begun_json(self.parts.worker.id, Timestamp::now(), &received.json))
+        self.parts.log.append_begun(self.parts.worker.id, Timestamp::now(), &received.json)
+    }
+
+    /// Puts the outcome into the log, and keeps its text for the coordinator.
+    fn log_ended(&mut self, ended: TaskEnded) -> io::Result<()> {
+        serde_json::to_writer(self.reply.begin(), &Reply::Finished(Box::new(ended)))?;
+        if let Err(error) = self.parts.log.append_text(&mut self.reply) {
+            self.trouble = Some(format!("the slot log cannot be written: {}", explained(&error)));
+        }
+        Ok(())
     }
 
     fn log_not_started(&mut self, order: &TaskOrder, message: &str) {
@@ -127,9 +134,9 @@ impl Slot {
     }
 
     /// Gives the outcome to the coordinator, and the trouble that came on the way.
-    fn reply(&self, json: &[u8], trouble: Option<String>) -> io::Result<()> {
-        self.parts.replies.send_json(json)?;
-        match trouble {
+    fn reply(&mut self) -> io::Result<()> {
+        self.parts.replies.send_json(self.reply.json())?;
+        match self.trouble.take() {
             Some(message) => self.parts.replies.send(&Reply::Trouble { message }),
             None => Ok(()),
         }
@@ -140,7 +147,7 @@ impl Slot {
         let order = &received.order;
         let directory = TaskDirectory::create(&self.run_dir, &self.parts.setup, order)?;
         let task_file = TaskFile::new(&self.parts, order);
-        directory.begin_task_file(&task_file.to_json())?;
+        directory.begin_task_file(task_file.to_json(&mut self.document))?;
         if !self.parts.worker.gpus.is_empty() {
             directory.write_gpu_ids(&gpu_binding::ids_text(&self.parts.worker.gpus))?;
         }
@@ -300,7 +307,7 @@ impl Slot {
         // Without a listener the signal of its death ends the task.
         let _ = self.parts.replies.send(&Reply::Started(told));
         // The last writing, at the end, reports trouble; this one would only repeat it.
-        let _ = begun.directory.replace_task_file(&begun.task_file.to_json(), own_io);
+        let _ = begun.directory.replace_task_file(begun.task_file.to_json(&mut Vec::new()), own_io);
     }
 
     /// Adds what the task's files say, and leaves the outcome in the log, in `task.json`, and with the
@@ -313,22 +320,21 @@ impl Slot {
             TaskFiles::Failed => ended.outcome != Outcome::Succeeded,
             TaskFiles::None => false,
         };
-        let json = serde_json::to_vec(&Reply::Finished(Box::new(ended)))?;
-        let mut trouble = None;
-        if let Err(error) = self.parts.log.append_json(&json) {
-            trouble = Some(unlogged(&error));
-        }
+        self.log_ended(ended)?;
         let Begun { directory, task_file } = begun;
         if !is_kept {
             directory.remove_files(&self.run_dir, &self.parts.setup, order.attempt);
-        } else if let Err(error) = directory.end_task_file(&task_file.to_json(), &self.spare) {
-            if is_general(error.reason()) {
-                trouble.get_or_insert(error.to_string());
-            } else {
-                self.warn_of_directory(&error)?;
+        } else {
+            let json = task_file.to_json(&mut self.document);
+            if let Err(error) = directory.end_task_file(json, &self.spare) {
+                if is_general(error.reason()) {
+                    self.trouble.get_or_insert(error.to_string());
+                } else {
+                    self.warn_of_directory(&error)?;
+                }
             }
         }
-        self.reply(&json, trouble)
+        self.reply()
     }
 
     /// A task made its directory unfit for `task.json`. Its row in the record is complete; once a slot is
@@ -375,11 +381,6 @@ impl Begun {
             look_ns = Some(sys::monotonic_ns() + tree::nanoseconds(pause));
         }
     }
-}
-
-/// What the coordinator is told of an outcome that is not in the slot log.
-fn unlogged(error: &io::Error) -> String {
-    format!("the slot log cannot be written: {}", explained(error))
 }
 
 /// Whether what was asked for may be there in a moment.

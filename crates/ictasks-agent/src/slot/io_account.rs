@@ -35,20 +35,27 @@ impl IoAccount {
     pub fn read(&self) -> Option<Reading> {
         let mut buffer = [0; 512];
         let length = rustix::io::pread(self.0.as_ref()?, &mut buffer, 0).ok()?;
-        parse(std::str::from_utf8(&buffer[..length]).ok()?)
+        parse(&buffer[..length])
     }
 }
 
-fn parse(text: &str) -> Option<Reading> {
-    let value = |name: &str| {
-        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")?.trim().parse::<i64>().ok())
-    };
+fn parse(text: &[u8]) -> Option<Reading> {
+    let mut lines = text.split(|byte| *byte == b'\n');
+    // The kernel gives them in this order, and may add others.
+    let mut value = |name: &[u8]| lines.find_map(|line| number(line.strip_prefix(name)?));
     Some(Reading {
-        read_bytes: value("rchar")?,
-        written_bytes: value("wchar")?,
-        read_calls: value("syscr")?,
-        write_calls: value("syscw")?,
+        read_bytes: value(b"rchar: ")?,
+        written_bytes: value(b"wchar: ")?,
+        read_calls: value(b"syscr: ")?,
+        write_calls: value(b"syscw: ")?,
         own_bytes: i64::try_from(text.len()).ok()?,
+    })
+}
+
+fn number(digits: &[u8]) -> Option<i64> {
+    digits.iter().try_fold(0, |number: i64, digit| {
+        let digit = digit.is_ascii_digit().then(|| i64::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
     })
 }
 
@@ -68,7 +75,7 @@ mod tests {
     #[test]
     fn the_slots_own_reads_and_writes_are_taken_off() {
         let text = "rchar: 1000\nwchar: 20\nsyscr: 10\nsyscw: 2\nread_bytes: 0\nwrite_bytes: 0\n";
-        let before = parse(text).unwrap();
+        let before = parse(text.as_bytes()).unwrap();
         let length = i64::try_from(text.len()).unwrap();
         let after = Reading {
             read_bytes: 1000 + length + 7 + 500,

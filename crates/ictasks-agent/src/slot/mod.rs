@@ -39,7 +39,7 @@ mod verdict;
 use std::os::fd::OwnedFd;
 
 use ictasks_core::protocol::{Reply, Setup, Worker, WorkingDirectory};
-use ictasks_core::slot_log::Line;
+use ictasks_core::slot_log::{Line, LineText};
 use rustix::fs::{Mode, OFlags};
 
 use crate::memory::cgroup::WorkerCgroup;
@@ -97,6 +97,12 @@ struct Slot {
     spare: Spare,
     /// It has told of a task that made its own directory unfit for the farm's files.
     has_warned: bool,
+    /// The last outcome, as text.
+    reply: LineText,
+    /// What went wrong on the way to it, until the coordinator has been told.
+    trouble: Option<String>,
+    /// Memory for `task.json`.
+    document: Vec<u8>,
 }
 
 /// Works until no more orders can come. Called in the forked process; returns its exit code.
@@ -132,6 +138,9 @@ impl Slot {
                     spare,
                     parts,
                     has_warned: false,
+                    reply: LineText::default(),
+                    trouble: None,
+                    document: Vec::new(),
                 })
             }
             Err(error) => Err((parts.replies, error)),

@@ -10,9 +10,6 @@ use serde::Serialize;
 
 use super::SlotParts;
 
-/// Most documents are shorter.
-const USUAL_BYTES: usize = 2048;
-
 /// The document.
 #[derive(Debug, Serialize)]
 pub struct TaskFile {
@@ -102,12 +99,12 @@ impl TaskFile {
         self.usage = Some(ended.usage.clone());
     }
 
-    /// The document as text.
-    pub fn to_json(&self) -> Vec<u8> {
-        let mut json = Vec::with_capacity(USUAL_BYTES);
+    /// The document as text, in this memory.
+    pub fn to_json<'a>(&self, memory: &'a mut Vec<u8>) -> &'a [u8] {
+        memory.clear();
         // Serialising plain fields to memory cannot fail.
-        let _ = serde_json::to_writer_pretty(&mut json, self);
-        json.push(b'\n');
-        json
+        let _ = serde_json::to_writer_pretty(&mut *memory, self);
+        memory.push(b'\n');
+        memory
     }
 }
