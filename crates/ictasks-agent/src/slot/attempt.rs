@@ -147,7 +147,7 @@ impl Slot {
         let order = &received.order;
         let directory = TaskDirectory::create(&self.run_dir, &self.parts.setup, order)?;
         let task_file = TaskFile::new(&self.parts, order);
-        directory.begin_task_file(task_file.to_json(&mut self.document))?;
+        directory.begin_task_file(task_file.to_json(&mut self.document), &self.spare)?;
         if !self.parts.worker.gpus.is_empty() {
             directory.write_gpu_ids(&gpu_binding::ids_text(&self.parts.worker.gpus))?;
         }

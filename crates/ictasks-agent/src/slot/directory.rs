@@ -156,15 +156,9 @@ impl TaskDirectory {
     }
 
     /// Writes the first `task.json` of an attempt, before its process starts: a reader sees none or all of it.
-    pub fn begin_task_file(&self, json: &[u8]) -> Result<(), DirectoryError> {
-        let directory = self.descriptor.as_fd();
-        let written = spare::create_anew(directory, TASK_FILE_NEW, json, &mut OwnIo::default());
-        // One that is there is of an attempt that was given up before it began.
-        let named = written.and_then(|file| {
-            renameat(directory, TASK_FILE_NEW, directory, TASK_FILE)?;
-            Ok(file)
-        });
-        let file = named.map_err(|source| self.error("write task.json", source))?;
+    pub fn begin_task_file(&self, json: &[u8], spare: &Spare) -> Result<(), DirectoryError> {
+        let made = spare.begin(json, self.descriptor.as_fd());
+        let file = made.map_err(|source| self.error("write task.json", source))?;
         self.first_task_file.set(Some(file));
         Ok(())
     }
@@ -326,6 +320,9 @@ mod tests {
     #[test]
     fn whoever_reads_a_task_file_reads_a_whole_one() {
         let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join(layout::JOURNAL)).unwrap();
+        let run_dir = rustix::fs::open(dir.path(), OFlags::DIRECTORY, Mode::empty()).unwrap();
+        let spare = Spare::create(&run_dir, 0, 0).unwrap();
         let path = dir.path().join("task_0/task.json");
         let document = format!("{{{}}}", " ".repeat(500));
         let is_over = AtomicBool::new(false);
@@ -338,7 +335,7 @@ mod tests {
                 }
             });
             for attempt in 1..500 {
-                create(dir.path(), attempt).begin_task_file(document.as_bytes()).unwrap();
+                create(dir.path(), attempt).begin_task_file(document.as_bytes(), &spare).unwrap();
             }
             is_over.store(true, Ordering::Relaxed);
             reader.join().unwrap();

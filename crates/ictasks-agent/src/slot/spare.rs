@@ -1,16 +1,17 @@
-//! The last `task.json` of an attempt, which costs no file of its own.
+//! The first and the last `task.json` of an attempt, which cost one file together.
 //!
-//! The first one is a file of the task's. The last one is written into a file of the slot, its spare, and
-//! then the two are exchanged: what was the task's file is the spare of the next task. So each task makes
+//! The first one is a file of the task's, which gets its name when it is whole. The last one is written into a
+//! file of the slot, its spare, and then the two are exchanged: what was the task's file is the spare of the next task. So each task makes
 //! one inode for `task.json` and deletes none, and deleting is dear: ext4 searches around freshly deleted
 //! inodes for seconds. (A rename onto the first file would make ext4 write the new one to the disk at once.)
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use ictasks_core::layout;
+use ictasks_core::layout::{self, TASK_FILE, TASK_FILE_NEW};
 use rustix::fs::{
-    AtFlags, Mode, OFlags, RenameFlags, Stat, fstat, ftruncate, openat, renameat_with, statat, unlinkat,
+    AtFlags, Mode, OFlags, RenameFlags, Stat, fstat, ftruncate, linkat, openat, renameat, renameat_with,
+    statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -24,6 +25,9 @@ pub struct Spare {
     name: String,
     /// The open file; none where the file system cannot exchange files, or one was lost on the way.
     file: RefCell<Option<OwnedFd>>,
+    /// Whether a file may be made without a name, as far as is known: not on NFS, and not every kernel lets
+    /// everybody name it.
+    may_be_nameless: Cell<bool>,
 }
 
 impl Spare {
@@ -31,13 +35,28 @@ impl Spare {
     pub fn create(run_dir: &OwnedFd, host_id: i32, worker_id: i32) -> Result<Self, Errno> {
         let journal = openat(run_dir, layout::JOURNAL, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let name = layout::slot_spare(host_id, worker_id);
-        let spare = Self { journal, name, file: RefCell::new(None) };
+        let spare = Self { journal, name, file: RefCell::new(None), may_be_nameless: Cell::new(true) };
         // What a killed slot left may be open elsewhere.
         spare.remove()?;
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
         let file = openat(&spare.journal, spare.name.as_str(), flags, FILE_MODE)?;
         spare.file.replace(Some(file));
         Ok(spare)
+    }
+
+    /// Makes the first `task.json` in `directory`. Returns it, open for writing.
+    pub fn begin(&self, json: &[u8], directory: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+        if self.may_be_nameless.get() {
+            match create_nameless(directory, TASK_FILE, json) {
+                // There is one of an attempt that was given up before it began.
+                Err(Errno::EXIST) => {}
+                Err(_) => self.may_be_nameless.set(false),
+                made => return made,
+            }
+        }
+        let file = create_anew(directory, TASK_FILE_NEW, json, &mut OwnIo::default())?;
+        renameat(directory, TASK_FILE_NEW, directory, TASK_FILE)?;
+        Ok(file)
     }
 
     /// Puts a file with these contents in the place of `name` in `directory`, as a whole, if that is still
@@ -98,6 +117,15 @@ fn write(file: &OwnedFd, json: &[u8], own_io: &mut OwnIo) -> Result<(), Errno> {
         written += count;
     }
     Ok(())
+}
+
+/// Makes a file with this document and then gives it a name that is not there yet. Returns it, open for writing.
+/// This costs less than a first name and a rename.
+fn create_nameless(directory: BorrowedFd<'_>, name: &str, json: &[u8]) -> Result<OwnedFd, Errno> {
+    let file = openat(directory, ".", OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC, FILE_MODE)?;
+    write(&file, json, &mut OwnIo::default())?;
+    linkat(&file, "", directory, name, AtFlags::EMPTY_PATH)?;
+    Ok(file)
 }
 
 /// Makes a file with this document in the place of one that may be there. Returns it, open for writing.
@@ -182,6 +210,20 @@ mod tests {
         }
         scene.spare.remove().unwrap();
         assert_eq!(fs::read_dir(scene.dir.path().join(layout::JOURNAL)).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_first_document_takes_the_place_of_one_that_was_given_up() {
+        for may_be_nameless in [true, false] {
+            let scene = Scene::new();
+            scene.spare.may_be_nameless.set(may_be_nameless);
+            let directory = open(&scene.dir.path().join("task"));
+            for document in ["[1]", "[2, 3]"] {
+                scene.spare.begin(document.as_bytes(), directory.as_fd()).unwrap();
+                assert_eq!(fs::read_to_string(scene.path()).unwrap(), document);
+            }
+            assert_eq!(fs::read_dir(scene.dir.path().join("task")).unwrap().count(), 1);
+        }
     }
 
     #[test]
