@@ -40,11 +40,11 @@ impl Received {
     /// Of the line of a [`ictasks_core::protocol::Request::Run`].
     pub fn of_line(line: &[u8]) -> io::Result<Self> {
         let line = line.trim_ascii();
-        let Some(json) = line.strip_prefix(RUN_PREFIX.as_bytes()).and_then(|rest| rest.strip_suffix(b"}"))
-        else {
+        let json = line.strip_prefix(RUN_PREFIX.as_bytes()).and_then(|rest| rest.strip_suffix(b"}"));
+        let Some(json) = json.and_then(|json| str::from_utf8(json).ok()) else {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "not an order"));
         };
-        Ok(Self { order: serde_json::from_slice(json)?, json: json.to_vec() })
+        Ok(Self { order: serde_json::from_str(json)?, json: json.as_bytes().to_vec() })
     }
 }
 

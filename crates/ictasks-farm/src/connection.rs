@@ -1,5 +1,7 @@
 //! The pipes to an agent: lines out, lines in, neither waiting for the other.
 
+use std::fmt::Display;
+
 use ictasks_core::protocol::{Reply, Request, Setup};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -68,13 +70,13 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
         let Some(end) = self.incoming.iter().rposition(|byte| *byte == b'\n') else { return Vec::new() };
         let rest = self.incoming.split_off(end + 1);
         let lines = std::mem::replace(&mut self.incoming, rest);
-        lines
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty())
-            .map(|line| {
-                serde_json::from_slice(line)
-                    .map_err(|error| format!("the agent cannot be understood: {error}"))
-            })
-            .collect()
+        lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(reply).collect()
     }
+}
+
+/// What a line says. Whether it is text is asked once, not for each string in it.
+fn reply(line: &[u8]) -> Result<Reply, String> {
+    let not_understood = |error: &dyn Display| format!("the agent cannot be understood: {error}");
+    let text = str::from_utf8(line).map_err(|error| not_understood(&error))?;
+    serde_json::from_str(text).map_err(|error| not_understood(&error))
 }

@@ -208,16 +208,16 @@ impl RowChecksum {
     pub(crate) fn add(&mut self, cell: Cell<'_>) {
         match cell {
             Cell::Null => self.bytes.push(0),
-            Cell::Int32(value) => self.fixed(1, &value.to_le_bytes()),
-            Cell::Int64(value) => self.fixed(2, &value.to_le_bytes()),
-            Cell::Float64(value) => self.fixed(3, &value.to_bits().to_le_bytes()),
+            Cell::Int32(value) => self.fixed(1, value.to_le_bytes()),
+            Cell::Int64(value) => self.fixed(2, value.to_le_bytes()),
+            Cell::Float64(value) => self.fixed(3, value.to_bits().to_le_bytes()),
             Cell::Text(value) => {
-                self.fixed(4, &(value.len() as u64).to_le_bytes());
+                self.fixed(4, (value.len() as u64).to_le_bytes());
                 self.bytes.extend_from_slice(value.as_bytes());
             }
-            Cell::Timestamp(value) => self.fixed(5, &value.to_le_bytes()),
+            Cell::Timestamp(value) => self.fixed(5, value.to_le_bytes()),
             Cell::Int32List(values) => {
-                self.fixed(6, &(values.len() as u64).to_le_bytes());
+                self.fixed(6, (values.len() as u64).to_le_bytes());
                 for value in values {
                     self.bytes.extend_from_slice(&value.to_le_bytes());
                 }
@@ -233,9 +233,10 @@ impl RowChecksum {
         i64::from(row.finalize()) | 1 << 32
     }
 
-    fn fixed(&mut self, tag: u8, bytes: &[u8]) {
+    fn fixed<const N: usize>(&mut self, tag: u8, bytes: [u8; N]) {
+        self.bytes.reserve(1 + N);
         self.bytes.push(tag);
-        self.bytes.extend_from_slice(bytes);
+        self.bytes.extend(bytes);
     }
 }
 

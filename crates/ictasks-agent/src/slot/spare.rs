@@ -23,8 +23,8 @@ const FILE_MODE: Mode = Mode::from_bits_truncate(0o666);
 pub struct Spare {
     journal: OwnedFd,
     name: String,
-    /// The open file; none where the file system cannot exchange files, or one was lost on the way.
-    file: RefCell<Option<OwnedFd>>,
+    /// The open file and its length; none where the file system cannot exchange files, or one was lost on the way.
+    file: RefCell<Option<(OwnedFd, u64)>>,
     /// Whether a file may be made without a name, as far as is known: not on NFS, and not every kernel lets
     /// everybody name it.
     may_be_nameless: Cell<bool>,
@@ -40,7 +40,7 @@ impl Spare {
         spare.remove()?;
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
         let file = openat(&spare.journal, spare.name.as_str(), flags, FILE_MODE)?;
-        spare.file.replace(Some(file));
+        spare.file.replace(Some((file, 0)));
         Ok(spare)
     }
 
@@ -70,16 +70,17 @@ impl Spare {
         first: OwnedFd,
     ) -> Result<bool, Errno> {
         let mut spare = self.file.borrow_mut();
-        let Some(file) = &*spare else { return Ok(false) };
-        if !is_only_name(directory, name, &first)? {
-            return Ok(false);
-        }
+        let Some((file, length)) = &mut *spare else { return Ok(false) };
+        let Some(first_length) = length_if_only_name(directory, name, &first)? else { return Ok(false) };
+        let new_length = json.len() as u64;
+        // Should only a part of it find room.
+        *length = new_length.max(*length);
         write(file, json, &mut OwnIo::default())?;
-        if u64::try_from(fstat(file)?.st_size).is_ok_and(|size| size > json.len() as u64) {
-            ftruncate(file, json.len() as u64)?;
+        if *length > new_length {
+            ftruncate(&*file, new_length)?;
         }
         match renameat_with(&self.journal, self.name.as_str(), directory, name, RenameFlags::EXCHANGE) {
-            Ok(()) => *spare = Some(first),
+            Ok(()) => *spare = Some((first, first_length)),
             Err(_) => {
                 *spare = None;
                 return Ok(false);
@@ -97,14 +98,15 @@ impl Spare {
     }
 }
 
-/// Whether the name leads to the open file, and no other name does.
-fn is_only_name(directory: BorrowedFd<'_>, name: &str, file: &OwnedFd) -> Result<bool, Errno> {
+/// The length of the open file, if the name leads to it and no other name does.
+fn length_if_only_name(directory: BorrowedFd<'_>, name: &str, file: &OwnedFd) -> Result<Option<u64>, Errno> {
     let identity = |stat: &Stat| (stat.st_dev, stat.st_ino);
     let named = match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Err(Errno::NOENT) => return Ok(false),
+        Err(Errno::NOENT) => return Ok(None),
         named => named?,
     };
-    Ok(named.st_nlink == 1 && identity(&named) == identity(&fstat(file)?))
+    let is_only_name = named.st_nlink == 1 && identity(&named) == identity(&fstat(file)?);
+    Ok(is_only_name.then(|| u64::try_from(named.st_size).unwrap_or(0)))
 }
 
 /// Writes a whole document from the start of a file.
