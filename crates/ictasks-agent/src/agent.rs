@@ -173,7 +173,8 @@ impl Agent {
             match self.forward_replies() {
                 Forwarded::Replies(count) => {
                     let now = Instant::now();
-                    std::thread::sleep(pause(count, now - last_round, self.unanswered));
+                    let untaken = self.unanswered.saturating_sub(self.slots.count());
+                    std::thread::sleep(pause(count, now - last_round, untaken));
                     last_round = now;
                 }
                 Forwarded::SlotsEnded => break,
@@ -368,9 +369,9 @@ impl Agent {
 }
 
 /// How long to let replies gather, where the last `count` took so long to come. No longer than until half of the
-/// orders that are `unanswered` are done: the last replies do not wait for more.
-fn pause(count: u32, took: Duration, unanswered: u32) -> Duration {
-    let until_enough = took / count.max(1) * (unanswered / 2).min(REPLIES_A_ROUND);
+/// orders that no slot has taken are taken: no slot waits for the next one, and nobody for the last replies.
+fn pause(count: u32, took: Duration, untaken: u32) -> Duration {
+    let until_enough = took / count.max(1) * (untaken / 2).min(REPLIES_A_ROUND);
     (PAUSE_PER_REPLY * count).min(LONGEST_PAUSE).min(until_enough)
 }
 
@@ -391,11 +392,11 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_is_long_where_many_replies_come_and_short_for_the_last_ones() {
+    fn a_pause_is_long_where_many_replies_come_and_short_where_few_orders_are_left() {
         assert_eq!(pause(0, ms(500), 100), ms(0));
         assert_eq!(pause(1, ms(500), 100), PAUSE_PER_REPLY);
         assert_eq!(pause(30, ms(15), 100), LONGEST_PAUSE);
-        assert_eq!(pause(30, ms(15), 8), ms(2), "in 4 ms all are done");
+        assert_eq!(pause(30, ms(15), 8), ms(2), "in 4 ms none is left");
         assert_eq!(pause(30, ms(15), 1), ms(0));
         assert_eq!(pause(480, ms(15), 10_000), ms(15) / 10, "more would come than their queue holds");
     }

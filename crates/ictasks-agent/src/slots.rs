@@ -39,6 +39,11 @@ impl Slots {
         self.live.push(slot);
     }
 
+    /// How many live.
+    pub fn count(&self) -> u32 {
+        u32::try_from(self.live.len()).unwrap_or(u32::MAX)
+    }
+
     /// Those that live.
     pub fn iter(&self) -> impl Iterator<Item = &SlotHandle> {
         self.live.iter()

@@ -65,10 +65,13 @@ pub struct LineText(Vec<u8>);
 impl LineText {
     /// The checksum and the space.
     const PREFIX_BYTES: usize = 9;
+    /// Memory for a longer line is given back.
+    const KEPT_BYTES: usize = 64 * 1024;
 
     /// Begins a line; its JSON text is to be added.
     pub fn begin(&mut self) -> &mut Vec<u8> {
         self.0.clear();
+        self.0.shrink_to(Self::KEPT_BYTES);
         self.0.resize(Self::PREFIX_BYTES, b' ');
         &mut self.0
     }

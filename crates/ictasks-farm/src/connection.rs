@@ -80,3 +80,17 @@ fn reply(line: &[u8]) -> Result<Reply, String> {
     let text = str::from_utf8(line).map_err(|error| not_understood(&error))?;
     serde_json::from_str(text).map_err(|error| not_understood(&error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_no_reply_is_explained() {
+        assert_eq!(reply(b"\"suspended\""), Ok(Reply::Suspended));
+        for line in [&b"{"[..], b"\xff", b"\"unheard\""] {
+            let error = reply(line).unwrap_err();
+            assert!(error.starts_with("the agent cannot be understood: "), "{error}");
+        }
+    }
+}

@@ -1,9 +1,10 @@
 //! The first and the last `task.json` of an attempt, which cost one file together.
 //!
 //! The first one is a file of the task's, which gets its name when it is whole. The last one is written into a
-//! file of the slot, its spare, and then the two are exchanged: what was the task's file is the spare of the next task. So each task makes
-//! one inode for `task.json` and deletes none, and deleting is dear: ext4 searches around freshly deleted
-//! inodes for seconds. (A rename onto the first file would make ext4 write the new one to the disk at once.)
+//! file of the slot, its spare, and then the two are exchanged: what was the task's file is the spare of the
+//! next task. So each task makes one inode for `task.json` and deletes none, and deleting is dear: ext4 searches
+//! around freshly deleted inodes for minutes. (A rename onto the first file would make ext4 write the new one to
+//! the disk at once.)
 
 use std::cell::{Cell, RefCell};
 use std::os::fd::{BorrowedFd, OwnedFd};
