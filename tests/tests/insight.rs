@@ -1,16 +1,21 @@
 //! The first advice of a report names what is wrong with a run; where nothing is, there is none.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use ictasks_tests::generated::{World, flaws, record, sound};
-use ictasks_tests::report;
+use ictasks_tests::{FAILED, Finished, farm, report};
 use serde_json::Value;
 
 /// The advice about a run of this world: rule, what it would save, and its title.
 fn advice(world: World) -> Vec<(String, f64, String)> {
     let run_dir = tempfile::tempdir().expect("make a directory");
     record(world, run_dir.path());
-    let findings = report(run_dir.path(), &[]);
+    advice_on(run_dir.path())
+}
+
+fn advice_on(run_dir: &Path) -> Vec<(String, f64, String)> {
+    let findings = report(run_dir, &[]);
     let text = |note: &Value, key: &str| note[key].as_str().unwrap_or_default().to_owned();
     let notes = findings["advice"].as_array().expect("there is a list of advice");
     let saves = |note: &Value| note["saves_core_s"].as_f64().expect("it says what it saves");
@@ -60,4 +65,17 @@ fn every_run_has_its_test() {
     let flawed: BTreeSet<String> = flaws::ALL.iter().map(|flaw| (flaw.world)().name).collect();
     let sound: BTreeSet<String> = sound::ALL.iter().map(|(_, world)| world().name).collect();
     assert_eq!((of(WITH_A_FLAW), of(SOUND)), (flawed, sound));
+}
+
+/// `retries: 0` would change nothing where the user had the tasks run again.
+#[test]
+fn what_is_resumed_is_no_retry() {
+    let tasks = ["sleep 0.1; exit 1"; 6];
+    let speaks_of_retries =
+        |run: &Finished| advice_on(run.record.directory()).iter().any(|(rule, ..)| rule == "retries");
+    let run = farm().tasks(tasks).run().expect(FAILED);
+    let resumed = run.again().tasks(tasks).args(["--resume"]).run().expect(FAILED);
+    assert!(!speaks_of_retries(&resumed));
+    let retried = farm().yaml("retries: 1\n").tasks(tasks).run().expect(FAILED);
+    assert!(speaks_of_retries(&retried));
 }

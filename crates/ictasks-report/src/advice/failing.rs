@@ -197,7 +197,7 @@ fn most_hung(case: &Case<'_>) -> bool {
 /// Retries after which tasks failed again.
 pub(super) fn retries_that_never_help(case: &Case<'_>) -> Option<Advice> {
     let attempts = &case.analysis.loaded.attempts;
-    let again: Vec<usize> = (0..attempts.len()).filter(|row| attempts.attempt[*row] > 1).collect();
+    let again: Vec<usize> = (0..attempts.len()).filter(|row| attempts.is_retry[*row]).collect();
     let failed = again.iter().filter(|row| attempts.outcome[**row].is_failure()).count();
     let core_s: f64 = again.iter().map(|row| attempts.core_s(*row)).sum();
     if again.len() < 5 || failed * 20 < again.len() * 19 || !case.is_worth(core_s) {
@@ -207,9 +207,9 @@ pub(super) fn retries_that_never_help(case: &Case<'_>) -> Option<Advice> {
         rule: "retries".to_owned(),
         title: "Do not try again: what failed once failed every time".to_owned(),
         evidence: format!(
-            "{} of {} beyond the first failed, and took {}",
+            "{} of {} failed, and took {}",
             failed,
-            counted(i64::try_from(again.len()).unwrap_or(i64::MAX), "attempt"),
+            counted(i64::try_from(again.len()).unwrap_or(i64::MAX), "further attempt"),
             core_time(core_s)
         ),
         setting: Some("retries: 0".to_owned()),

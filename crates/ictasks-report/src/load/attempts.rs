@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ictasks_core::attempt::Outcome;
+use ictasks_core::attempt::{Outcome, Reason};
 use polars::prelude::*;
 
 use super::batches;
@@ -29,6 +29,8 @@ pub(crate) struct Attempts {
     pub(crate) task_index: Vec<i64>,
     /// 1 is the first.
     pub(crate) attempt: Vec<i32>,
+    /// Whether `retries` allowed it; further attempts may be the user's, by `--resume`.
+    pub(crate) is_retry: Vec<bool>,
     /// How it ended.
     pub(crate) outcome: Vec<Outcome>,
     /// Microseconds since the epoch, or [`NO_TIME`].
@@ -81,6 +83,7 @@ impl Attempts {
         self.session.reserve_exact(rows);
         self.task_index.reserve_exact(rows);
         self.attempt.reserve_exact(rows);
+        self.is_retry.reserve_exact(rows);
         self.outcome.reserve_exact(rows);
         self.started_at.reserve_exact(rows);
         self.ready_at.reserve_exact(rows);
@@ -207,6 +210,7 @@ impl Reader<'_> {
             column("session", DataType::Int32),
             column("task_index", DataType::Int64),
             column("attempt", DataType::Int32),
+            column("reason", DataType::String),
             column("outcome", DataType::String),
             column("host", DataType::String),
             column("worker_id", DataType::Int32),
@@ -231,11 +235,13 @@ impl Reader<'_> {
     fn take(&mut self, run: usize, batch: &DataFrame) -> Result<(), ReportError> {
         let number = u32::try_from(run).unwrap_or(u32::MAX);
         let outcomes = Self::outcomes(batch)?;
+        let are_retries = Self::are_retries(batch)?;
         self.take_workers(number, batch)?;
         self.take_sessions(run, batch)?;
         self.grouping.take(batch)?;
         let attempts = &mut self.attempts;
         attempts.outcome.extend(outcomes);
+        attempts.is_retry.extend(are_retries);
         attempts.task_index.extend(batches::integers(batch, "task_index", -1)?);
         attempts.attempt.extend(narrow(batches::integers(batch, "attempt", 0)?));
         attempts.started_at.extend(batches::integers(batch, "started_at", NO_TIME)?);
@@ -259,6 +265,12 @@ impl Reader<'_> {
             .collect();
         let of = |number: &u32| outcomes.get(*number as usize).copied().unwrap_or(Outcome::Pending);
         Ok(numbers.iter().map(of).collect())
+    }
+
+    fn are_retries(batch: &DataFrame) -> Result<Vec<bool>, ReportError> {
+        let mut names = Interned::default();
+        let retry = names.number(Reason::Retry.as_str());
+        Ok(batches::categories(batch, "reason", &mut names)?.into_iter().map(|name| name == retry).collect())
     }
 
     fn take_workers(&mut self, run: u32, batch: &DataFrame) -> Result<(), ReportError> {
