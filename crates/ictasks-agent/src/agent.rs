@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use ictasks_core::attempt::Cause;
 use ictasks_core::handshake::INVITATION_PREFIX;
-use ictasks_core::protocol::{RUN_PREFIX, Reply, Request};
+use ictasks_core::protocol::{LONGEST_PAUSE, RUN_PREFIX, Reply, Request};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::error::AgentError;
@@ -31,7 +31,6 @@ use crate::sys::{self, SignalSet};
 
 /// Between two rounds of replies: this for each reply of the last round, at most [`LONGEST_PAUSE`].
 const PAUSE_PER_REPLY: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(15);
 /// No more replies than these are to come in a pause: their queue does not hold many more.
 const REPLIES_A_ROUND: u32 = 48;
 /// How often the loop looks after its slots when nothing else happens.

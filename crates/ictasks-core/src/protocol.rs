@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,9 @@ pub const PROTOCOL_VERSION: u32 = 1;
 
 /// How the line of a [`Request::Run`] begins: the agent knows it by this without parsing it.
 pub const RUN_PREFIX: &str = "{\"run\":";
+
+/// An agent lets replies gather for no longer than this; what is read ahead for it has to last until then.
+pub const LONGEST_PAUSE: Duration = Duration::from_millis(15);
 
 /// Where a task's current directory is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]

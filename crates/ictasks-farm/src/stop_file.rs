@@ -1,6 +1,7 @@
 //! The file in the journal by which `ictasks stop` asks a run to stop, from any node.
 //!
-//! It is looked for in a thread of its own: a file system of a network may make it wait.
+//! It is looked for in a thread of its own: a file system of a network may make it wait. It stays while the run
+//! goes on, so that who asks later sees what was asked before.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,13 +29,16 @@ pub fn watch(run_dir: &Path) -> Result<mpsc::Receiver<StopReason>, FarmError> {
 }
 
 fn look(path: &PathBuf, sender: &mpsc::Sender<StopReason>) {
+    let mut taken = String::new();
     while !sender.is_closed() {
-        if let Some(reason) = fs::read_to_string(path).ok().and_then(|wish| reason(&wish)) {
-            // Where it cannot be removed it is taken again, which changes nothing.
-            let _ = fs::remove_file(path);
+        if let Ok(wish) = fs::read_to_string(path)
+            && wish != taken
+            && let Some(reason) = reason(&wish)
+        {
             if sender.blocking_send(reason).is_err() {
                 return;
             }
+            taken = wish;
         }
         std::thread::sleep(INTERVAL);
     }
@@ -57,14 +61,22 @@ mod tests {
     fn a_wish_is_taken_once_and_an_old_one_never() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal/stop");
+        let wish = |text: &str| {
+            fs::write(dir.path().join("new"), text).unwrap();
+            fs::rename(dir.path().join("new"), &path).unwrap();
+        };
         fs::create_dir(path.parent().unwrap()).unwrap();
-        fs::write(&path, "drain").unwrap();
+        wish("stop");
         let mut wishes = watch(dir.path()).unwrap();
         assert!(!path.exists(), "it was from before the start");
-        fs::write(dir.path().join("new"), "stop\n").unwrap();
-        fs::rename(dir.path().join("new"), &path).unwrap();
-        assert!(matches!(wishes.blocking_recv(), Some(StopReason::Stopped(_))));
-        assert!(!path.exists());
+        wish("drain\n");
+        assert!(matches!(wishes.blocking_recv(), Some(StopReason::Drain(_))));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "drain\n", "who asks later sees it");
+        wish("stop\n");
+        assert!(
+            matches!(wishes.blocking_recv(), Some(StopReason::Stopped(_))),
+            "the drain is not told again"
+        );
     }
 
     #[test]

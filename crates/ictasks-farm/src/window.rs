@@ -4,10 +4,14 @@
 //! elsewhere: the read-ahead is task rate × round trip, and none where the median task is long
 //! against the round trip.
 
+use ictasks_core::protocol::LONGEST_PAUSE;
+
 /// Tasks at least this long need no read-ahead, seconds.
 const LONG_TASK_S: f64 = 0.5;
 /// From a reply of the agent to the next order, with the pauses of both sides, seconds.
 const ROUND_TRIP_S: f64 = 0.05;
+/// The agent pauses for half of what it holds at most, so that it never runs out of orders while it does.
+const _: () = assert!(ROUND_TRIP_S >= 2.0 * LONGEST_PAUSE.as_secs_f64());
 /// What a task costs beside its own time, seconds.
 const OVERHEAD_S: f64 = 0.0002;
 /// Durations that the median is taken over.

@@ -13,8 +13,10 @@ use arrow::datatypes::{DataType, Schema, SchemaRef};
 use ictasks_core::column::{Cell, Column, ColumnType};
 
 use crate::error::RecordError;
-use crate::journal::live::BATCH_ROWS;
 use crate::schema::live_schema;
+
+/// Rows of a batch of the journal, at most.
+pub(crate) const BATCH_ROWS: usize = 2048;
 
 /// Grows the columns of one live batch.
 pub(crate) struct RowBuilder {
@@ -131,12 +133,12 @@ impl ColumnBuilder {
 
     /// The cells so far. The builder is empty afterwards, and has room for as many again.
     fn take(&mut self) -> ArrayRef {
-        if self.values.len() == 0 && self.nulls <= self.nothing.len() {
+        if self.values.builder().is_empty() && self.nulls <= self.nothing.len() {
             return self.nothing.slice(0, std::mem::take(&mut self.nulls));
         }
         self.append_nulls();
-        let (rows, bytes) = (self.values.len(), self.values.text_bytes());
-        std::mem::replace(&mut self.values, Values::with_room(self.kind, rows, bytes)).finish()
+        let room = Values::with_room(self.kind, self.values.builder().len(), self.values.text_bytes());
+        std::mem::replace(&mut self.values, room).builder().finish()
     }
 }
 
@@ -156,14 +158,14 @@ impl Values {
         }
     }
 
-    fn len(&self) -> usize {
+    fn builder(&mut self) -> &mut dyn ArrayBuilder {
         match self {
-            Self::Int32(builder) => builder.len(),
-            Self::Int64(builder) => builder.len(),
-            Self::Float64(builder) => builder.len(),
-            Self::Text(builder) => builder.len(),
-            Self::Timestamp(builder) => builder.len(),
-            Self::Int32List(builder) => builder.len(),
+            Self::Int32(builder) => builder,
+            Self::Int64(builder) => builder,
+            Self::Float64(builder) => builder,
+            Self::Text(builder) => builder,
+            Self::Timestamp(builder) => builder,
+            Self::Int32List(builder) => builder,
         }
     }
 
@@ -171,17 +173,6 @@ impl Values {
         match self {
             Self::Text(builder) => builder.values_slice().len(),
             _ => 0,
-        }
-    }
-
-    fn finish(self) -> ArrayRef {
-        match self {
-            Self::Int32(mut builder) => Arc::new(builder.finish()),
-            Self::Int64(mut builder) => Arc::new(builder.finish()),
-            Self::Float64(mut builder) => Arc::new(builder.finish()),
-            Self::Text(mut builder) => Arc::new(builder.finish()),
-            Self::Timestamp(mut builder) => Arc::new(builder.finish()),
-            Self::Int32List(mut builder) => Arc::new(builder.finish()),
         }
     }
 }

@@ -53,7 +53,7 @@ const fn what_follows(ends_tasks: bool, drain: bool) -> &'static str {
     match (ends_tasks, drain) {
         (false, _) => "tasks that run will finish, no other will start",
         (true, false) => "tasks that run will be ended, no other will start",
-        (true, true) => "it was asked to stop just now, so tasks that run will be ended",
+        (true, true) => "it was asked to stop before, so tasks that run will be ended",
     }
 }
 
@@ -82,8 +82,8 @@ fn stop(run_dir: &Path, drain: bool) -> Result<bool, Failure> {
     })
 }
 
-/// Puts the file there as a whole. A wish that the run has not seen yet stays if it asks for more. Returns
-/// whether tasks will be ended.
+/// Puts the file there as a whole. A wish from before stays if it asks for more. Returns whether tasks will be
+/// ended.
 fn ask(run_dir: &Path, drain: bool) -> std::io::Result<bool> {
     let journal = run_dir.join(layout::JOURNAL);
     let file = journal.join(layout::STOP_FILE);

@@ -13,12 +13,9 @@ use super::{journal_dir, part_path, parts, stream};
 use crate::error::{AtPath, RecordError};
 use crate::files::{Reserve, ReservedWriter, put_in_place, remove_if_there, sync_directory, temporary};
 use crate::parquet_file::{Opened, ParquetFile};
-use crate::rows::RowBuilder;
+use crate::rows::{BATCH_ROWS, RowBuilder};
 use crate::schema::{Table, part_schema};
 use crate::table_file::{FileFacts, Purpose, TableFile};
-
-/// Rows a batch at most.
-pub(crate) const BATCH_ROWS: usize = 2048;
 
 /// Rows after which a part is finished. Small enough for the conversion to stay below the
 /// channel's patience, large enough for Parquet to pay. Tests want several in a short run.

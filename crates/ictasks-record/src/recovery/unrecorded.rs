@@ -12,9 +12,8 @@ use super::missing::{Found, Sources};
 use super::{Tables, slot_logs};
 use crate::error::RecordError;
 use crate::event_row;
-use crate::journal::live::BATCH_ROWS;
 use crate::recorded::Recorded;
-use crate::rows::RowBuilder;
+use crate::rows::{BATCH_ROWS, RowBuilder};
 use crate::schema::{Table, part_schema};
 
 /// What the events of a run directory do not tell and other files do.
