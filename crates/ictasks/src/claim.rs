@@ -9,7 +9,7 @@ use ictasks_core::machine::host_name;
 use ictasks_core::plan::Plan;
 use ictasks_record::{Existing, RecordError, Recovered, RunFile, RunLock};
 
-use crate::cli::TaskfarmArguments;
+use crate::cli::taskfarm::TaskfarmArguments;
 use crate::console::Console;
 use crate::exit::{Failure, chain};
 use crate::{command_line, resume, summary};

@@ -10,7 +10,7 @@ use ictasks_core::sweep::{Expansion, SweepFiles};
 use ictasks_core::task::Task;
 use ictasks_core::task_list::{ListSummary, Shard, TaskListFormat, TaskSource, validate};
 
-use crate::cli::{ListFormat, TaskfarmArguments};
+use crate::cli::taskfarm::{ListFormat, TaskfarmArguments};
 use crate::exit::{Failure, chain};
 use crate::points::Files;
 

@@ -9,7 +9,7 @@ use ictasks_core::event::{Event, EventBody, EventSink, SinkError};
 use ictasks_core::sample::Sample;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::cli;
+use crate::cli::taskfarm as typed;
 use crate::console::{Console, line_to_stderr};
 use crate::summary::tasks;
 use crate::tally::Tally;
@@ -34,18 +34,18 @@ struct Display {
 
 impl Progress {
     /// Begins to show what `choice` says.
-    pub fn start(choice: cli::Progress, console: &Console, task_count: Option<u64>) -> Self {
+    pub fn start(choice: typed::Progress, console: &Console, task_count: Option<u64>) -> Self {
         let tally = Arc::new(Mutex::new(Tally::new(task_count)));
         let choice = match choice {
-            _ if console.is_quiet() => cli::Progress::None,
-            cli::Progress::Auto if Console::is_watched() => cli::Progress::Bar,
-            cli::Progress::Auto => cli::Progress::Plain,
+            _ if console.is_quiet() => typed::Progress::None,
+            typed::Progress::Auto if Console::is_watched() => typed::Progress::Bar,
+            typed::Progress::Auto => typed::Progress::Plain,
             other => other,
         };
         let display = match choice {
-            cli::Progress::Bar => Display::start(&tally, show_bar),
-            cli::Progress::Plain => Display::start(&tally, show_lines),
-            cli::Progress::Auto | cli::Progress::None => None,
+            typed::Progress::Bar => Display::start(&tally, show_bar),
+            typed::Progress::Plain => Display::start(&tally, show_lines),
+            typed::Progress::Auto | typed::Progress::None => None,
         };
         Self { console: console.clone(), tally, display }
     }

@@ -13,7 +13,8 @@ use ictasks_core::task::Task;
 use ictasks_core::task_list::TaskSource;
 use ictasks_record::{RecordError, RunFile};
 
-use crate::cli::{Cli, Command, TaskfarmArguments};
+use crate::cli::taskfarm::TaskfarmArguments;
+use crate::cli::{Cli, Command};
 use crate::command_line;
 use crate::exit::{Failure, chain};
 use crate::input::Input;

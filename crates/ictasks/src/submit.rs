@@ -19,7 +19,8 @@ use ictasks_core::task_list::TaskSource;
 use ictasks_record::Existing;
 
 use crate::cli::submit::SubmitArguments;
-use crate::cli::{Cli, Command as Subcommand, ListFormat, TaskfarmArguments};
+use crate::cli::taskfarm::{ListFormat, TaskfarmArguments};
+use crate::cli::{Cli, Command as Subcommand};
 use crate::console::Console;
 use crate::exit::{ExitCode, Failure};
 use crate::input::Input;

@@ -24,7 +24,7 @@ use ictasks_record::{
 use crate::claim::{self, Claim};
 use tokio::runtime::Runtime;
 
-use crate::cli::TaskfarmArguments;
+use crate::cli::taskfarm::{self as typed, TaskfarmArguments};
 use crate::console::Console;
 use crate::event_stream::{self, EventStream, Hello};
 use crate::exit::{ExitCode, Failure, chain};
@@ -158,7 +158,7 @@ struct Run<'a> {
     plan: &'a Plan,
     input: Input,
     agent: PathBuf,
-    progress: crate::cli::Progress,
+    progress: typed::Progress,
     attendant: Option<i32>,
     events_to: Option<(OwnedFd, Detail)>,
     set_aside: Option<PathBuf>,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use ictasks_core::slurm::Shards;
 
-use super::ListFormat;
+use super::taskfarm::ListFormat;
 
 /// Examples for the help.
 pub const EXAMPLES: &str = "\
