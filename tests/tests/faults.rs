@@ -10,7 +10,7 @@ use std::process::Command;
 use ictasks_tests::programs::subject;
 use ictasks_tests::table::Row;
 use ictasks_tests::{FAILED, Finished, NO_RECORD, SUCCEEDED, farm, farm_in, process_exists, processes_with};
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn does(words: &str) -> String {
     format!("{} {words}", subject().display())
@@ -114,6 +114,27 @@ fn few_open_files_are_enough_or_the_end_is_clean() {
     let run = farm().tasks(&tasks).ulimit("-n 12").run();
     assert_eq!(run.code, Some(NO_RECORD), "{}", run.stderr);
     assert_nobody_is_left(&run);
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_is_told_and_the_record_goes_on_without_it() {
+    // In blocks of 512 bytes: first too few for the journal to begin, then for all events.
+    let run = farm().tasks(["true"]).ulimit("-f 40").run().expect(NO_RECORD);
+    assert!(run.stderr.contains("raise `ulimit -f`"), "{}", run.stderr);
+    let tasks: Vec<&str> = std::iter::once("head -c 1000000 /dev/zero").chain(vec!["true"; 4000]).collect();
+    let run = farm().tasks(&tasks).ulimit("-f 600").run().expect(NO_RECORD);
+    assert!(run.stderr.contains("raise `ulimit -f`"), "{}", run.stderr);
+    assert_nobody_is_left(&run);
+    let run = run.again().tasks(&tasks).args(["--resume", "--skip-failed"]).run().expect(FAILED);
+    let rows = run.record.table("tasks").rows;
+    assert_eq!(rows.len(), 4001);
+    for row in rows {
+        let expected = match row["task_index"].as_i64() {
+            Some(0) => (json!("signaled"), json!(libc::SIGXFSZ)),
+            _ => (json!("succeeded"), Value::Null),
+        };
+        assert_eq!((row["outcome"].clone(), row["signal"].clone()), expected, "{row:?}");
+    }
 }
 
 #[test]

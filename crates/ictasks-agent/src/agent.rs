@@ -58,6 +58,8 @@ pub fn run() -> Result<(), AgentError> {
         libc::SIGTERM,
         libc::SIGPIPE,
         libc::SIGHUP,
+        // A write beyond `ulimit -f` is an error like any other.
+        libc::SIGXFSZ,
         // Meant for the coordinator, by whoever signals every process of that name.
         libc::SIGUSR1,
         libc::SIGUSR2,

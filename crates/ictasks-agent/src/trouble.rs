@@ -7,6 +7,7 @@ pub fn remedy(error: &io::Error) -> &'static str {
     match error.raw_os_error() {
         Some(libc::ENOSPC) => "; free space (`df -h`) or files (`df -i`) there, then go on with `--resume`",
         Some(libc::EDQUOT) => "; remove files or have the quota raised, then go on with `--resume`",
+        Some(libc::EFBIG) => "; raise `ulimit -f`, then go on with `--resume`",
         Some(libc::EROFS) => "; make the file system writable, then go on with `--resume`",
         Some(libc::EACCES | libc::EPERM) => "; make it writable, then go on with `--resume`",
         Some(libc::EIO | libc::ESTALE) => "; see that the file system is well, then go on with `--resume`",
@@ -27,6 +28,7 @@ pub fn is_general(error: &io::Error) -> bool {
     let general = [
         libc::ENOSPC,
         libc::EDQUOT,
+        libc::EFBIG,
         libc::EROFS,
         libc::EIO,
         libc::ESTALE,

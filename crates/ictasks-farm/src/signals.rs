@@ -68,7 +68,7 @@ async fn received(signal: &mut Option<Signal>) -> Option<()> {
 }
 
 /// Whether this process was started with a signal ignored: `SigIgn` in `/proc/self/status`, see proc(5).
-fn is_ignored(kind: SignalKind) -> bool {
+pub fn is_ignored(kind: SignalKind) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask =
         status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());

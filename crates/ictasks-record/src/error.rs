@@ -29,6 +29,17 @@ pub enum RecordError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The user's limit on the size of files was reached.
+    #[error(
+        "write `{}`, because no file may be that large here; raise `ulimit -f`, then go on with `--resume`",
+        path.display()
+    )]
+    TooLarge {
+        /// The file that was being written.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// At the end of a run its journal does not hold what was written into it.
     #[error("keep the record: files in `{}` were removed or damaged while the run went on", path.display())]
     JournalLost {
@@ -132,14 +143,7 @@ pub(crate) fn is_full(error: &std::io::Error) -> bool {
 
 impl<T> AtPath<T> for std::io::Result<T> {
     fn at(self, action: &'static str, path: &Path) -> Result<T, RecordError> {
-        self.map_err(|source| {
-            let path = path.to_path_buf();
-            if is_full(&source) {
-                RecordError::Full { path, source }
-            } else {
-                RecordError::File { action, path, source }
-            }
-        })
+        self.map_err(|source| of_file(action, path.to_path_buf(), source))
     }
 }
 
@@ -149,12 +153,19 @@ impl<T> AtPath<T> for parquet::errors::Result<T> {
             let path = path.to_path_buf();
             match source {
                 ParquetError::External(cause) => match cause.downcast::<std::io::Error>() {
-                    Ok(cause) if is_full(&cause) => RecordError::Full { path, source: *cause },
-                    Ok(cause) => RecordError::File { action, path, source: *cause },
+                    Ok(cause) => of_file(action, path, *cause),
                     Err(cause) => RecordError::Table { action, path, source: ParquetError::External(cause) },
                 },
                 source => RecordError::Table { action, path, source },
             }
         })
+    }
+}
+
+fn of_file(action: &'static str, path: PathBuf, source: std::io::Error) -> RecordError {
+    match source.kind() {
+        _ if is_full(&source) => RecordError::Full { path, source },
+        std::io::ErrorKind::FileTooLarge => RecordError::TooLarge { path, source },
+        _ => RecordError::File { action, path, source },
     }
 }

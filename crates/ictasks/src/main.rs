@@ -44,13 +44,19 @@ mod tally;
 mod taskfarm;
 mod watch;
 
+use std::sync::Arc;
+
 use clap::Parser;
+use ictasks_farm::signals::is_ignored;
+use signal_hook::consts::SIGXFSZ;
+use tokio::signal::unix::SignalKind;
 
 use cli::{Cli, Command};
 use console::Console;
 use guard::guarded;
 
 fn main() -> std::process::ExitCode {
+    files_may_be_too_large();
     let cli = Cli::parse_from(submit::options_of_sbatch_last(std::env::args_os()));
     let mut console = Console::new(cli.color, cli.verbosity());
     let outcome = match &cli.command {
@@ -70,5 +76,14 @@ fn main() -> std::process::ExitCode {
             console.error(&failure.message);
             failure.code.into()
         }
+    }
+}
+
+/// Makes a write beyond `ulimit -f` an error like any other: SIGXFSZ would end the program without a word. What it
+/// starts is not changed by that, since a handler does not outlive exec.
+fn files_may_be_too_large() {
+    if !is_ignored(SignalKind::from_raw(SIGXFSZ)) {
+        // Without a handler a run still works below the limit.
+        let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
     }
 }
