@@ -121,7 +121,7 @@ fn a_program_that_cannot_be_started_is_a_failure_of_its_task_alone() {
     run.settings().bind(|| insta::assert_snapshot!(errors.join("\n"), @"
     `no-such-program` was not found in PATH
     `./notes.txt` does not exist
-    `./tool.sh` does not exist (a task runs in its own directory); it is there in the directory that the farm was started in: write `%SUBMITDIR%/tool.sh 3`
+    `./tool.sh` does not exist; write `%SUBMITDIR%/tool.sh 3`: it is in the directory that the farm was started in, and a task runs in its own
     "));
     for source in run.record.sources("0") {
         assert!(source.get("exit_code").is_null() && source.get("pid").is_null());

@@ -112,6 +112,21 @@ fn words_that_sh_would_make(command: &str) -> Option<Vec<String>> {
     starts_a_program(&words).then_some(words)
 }
 
+/// A command whose program lies in the submit directory, changed so that it is found from any other.
+pub fn from_submit_dir(command: &str, program: &str, submit_dir: &str) -> String {
+    let relative = program.strip_prefix("./").unwrap_or(program);
+    let is_quoted = command.split_once(program).is_some_and(|(before, _)| before.ends_with(['"', '\'']));
+    let is_plain = submit_dir.bytes().all(|byte| PLAIN[usize::from(byte)]);
+    let found = if is_plain || is_quoted {
+        format!("%SUBMITDIR%/{relative}")
+    } else if !submit_dir.contains('\'') {
+        format!("'%SUBMITDIR%/{relative}'")
+    } else {
+        format!("'{}'", format!("{submit_dir}/{relative}").replace('\'', r"'\''"))
+    };
+    command.replacen(program, &found, 1)
+}
+
 /// The word that begins at `at`, and where it ends.
 fn word_that_sh_would_make(command: &str, mut at: usize, end: usize) -> Option<(String, usize)> {
     let bytes = &command.as_bytes()[..end];
@@ -233,6 +248,9 @@ impl<'de> Deserialize<'de> for Shell {
     }
 }
 
+/// What people and YAML 1.1 write for `true` and `false`.
+const WORDS_FOR_TRUTH: [&str; 9] = ["auto", "true", "false", "yes", "no", "on", "off", "y", "n"];
+
 struct ShellVisitor;
 
 impl<'de> Visitor<'de> for ShellVisitor {
@@ -251,6 +269,9 @@ impl<'de> Visitor<'de> for ShellVisitor {
             "auto" => Ok(Shell::Auto),
             "true" => Ok(Shell::Always),
             "false" => Ok(Shell::Never),
+            word if WORDS_FOR_TRUTH.contains(&&*word.trim().to_lowercase()) => {
+                Err(E::custom(format!("`{word}` is no program; give `auto`, `true` or `false`")))
+            }
             program => split_words(program).map(Shell::Program).map_err(E::custom),
         }
     }
@@ -285,7 +306,7 @@ impl schemars::JsonSchema for Shell {
             "type": ["string", "boolean", "array"],
             "minLength": 1,
             "minItems": 1,
-            "items": {"type": "string"},
+            "items": {"type": ["string", "number", "boolean"]},
         })
     }
 }

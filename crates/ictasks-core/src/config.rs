@@ -60,7 +60,7 @@ pub struct Config {
     pub tasks: Option<TaskItems>,
     /// The command of a sweep, for instance `sim --x {x}`; `{{x}}` is the text `{x}`.
     #[serde(deserialize_with = "scalar::some_command")]
-    #[schemars(schema_with = "schema::command")]
+    #[schemars(schema_with = "schema::some_command")]
     pub launch_cmd: Option<String>,
     /// The ids of a sweep, for instance `x{x}-n{n}`; by default names and values.
     #[serde(deserialize_with = "scalar::id")]
@@ -81,11 +81,11 @@ pub struct Config {
     pub labels: serde_json::Map<String, serde_json::Value>,
     /// File name of a task's standard output; `task_stdout.txt` by default.
     #[serde(deserialize_with = "scalar::file_name")]
-    #[schemars(schema_with = "schema::text")]
+    #[schemars(schema_with = "schema::file_name")]
     pub stdout_filename: Option<String>,
     /// File name of a task's standard error; `task_stderr.txt` by default.
     #[serde(deserialize_with = "scalar::file_name")]
-    #[schemars(schema_with = "schema::text")]
+    #[schemars(schema_with = "schema::file_name")]
     pub stderr_filename: Option<String>,
     /// How commands are started.
     pub shell: Shell,
@@ -109,6 +109,7 @@ pub struct Config {
     #[schemars(schema_with = "schema::duration")]
     pub retry_delay_s: Option<f64>,
     /// How many times longer each further pause is, up to an hour; 2 by default.
+    #[schemars(range(min = 1, max = 100))]
     pub retry_backoff: Option<f64>,
     /// Time limit of a task: seconds, or for instance `90s`, `1h30m`; none by default.
     #[serde(rename = "timeout", deserialize_with = "scalar::seconds")]
@@ -291,7 +292,7 @@ struct TaskMap {
 pub struct StoppingCondition {
     /// A file; without `stopmagic` it is enough that it is there.
     #[serde(deserialize_with = "scalar::path")]
-    #[schemars(schema_with = "schema::text")]
+    #[schemars(schema_with = "schema::path")]
     pub stopfile: String,
     /// A text that has to stand in it.
     #[serde(default)]
@@ -324,11 +325,11 @@ pub struct MaxOutput {
 struct MaxOutputMap {
     /// Of standard output; `none` by default.
     #[serde(deserialize_with = "scalar::output_limit")]
-    #[schemars(schema_with = "schema::bytes")]
+    #[schemars(schema_with = "schema::output_limit")]
     stdout: Option<Option<i64>>,
     /// Of standard error; `1G` by default.
     #[serde(deserialize_with = "scalar::output_limit")]
-    #[schemars(schema_with = "schema::bytes")]
+    #[schemars(schema_with = "schema::output_limit")]
     stderr: Option<Option<i64>>,
 }
 
@@ -440,6 +441,10 @@ impl<'de> Visitor<'de> for MaxOutputVisitor {
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("a size such as `100M`, or a map with `stdout` and `stderr`")
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<MaxOutput, E> {
+        Ok(MaxOutput::default())
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<MaxOutput, E> {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use ictasks_core::attempt::Reason;
-use ictasks_core::command::Launch;
+use ictasks_core::command::{Launch, from_submit_dir};
 use ictasks_core::config::notes_for_old_files;
 use ictasks_core::plan::Plan;
 use ictasks_core::protocol::Worker;
@@ -132,10 +132,8 @@ fn missing_program(task: &Task, plan: &Plan) -> Option<String> {
         return None;
     }
     let hint = if plan.submit_dir.join(program).is_file() {
-        format!(
-            "; a task runs in its own directory: write `%SUBMITDIR%/{}`",
-            program.trim_start_matches("./")
-        )
+        let corrected = from_submit_dir(&task.command, program, &plan.submit_dir.to_string_lossy());
+        format!("; write `{corrected}`: a task runs in its own directory")
     } else {
         String::new()
     };

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use ictasks_core::column::Timestamp;
-use ictasks_core::command::{Launch, Shell};
+use ictasks_core::command::{Launch, Shell, from_submit_dir};
 use ictasks_core::protocol::{Setup, TaskOrder};
 use rustix::fs::{Access, Mode, OFlags};
 
@@ -246,10 +246,10 @@ impl Starting<'_> {
         if !is_there {
             return String::new();
         }
-        let corrected = self.order.command.replacen(program, &format!("%SUBMITDIR%/{relative}"), 1);
+        let submit_dir = self.setup.submit_dir.to_string_lossy();
+        let corrected = from_submit_dir(&self.order.command, program, &submit_dir);
         format!(
-            " (a task runs in its own directory); it is there in the directory that the farm was started in: \
-             write `{corrected}`"
+            "; write `{corrected}`: it is in the directory that the farm was started in, and a task runs in its own"
         )
     }
 }

@@ -154,6 +154,20 @@ fn shells_are_read_from_yaml() {
     assert!(serde_yaml::from_str::<Shell>("3").is_err());
 }
 
+#[test]
+fn a_corrected_command_starts_the_program_of_the_submit_directory() {
+    let words_of = |command, program, submit_dir: &str| {
+        split_words(&from_submit_dir(command, program, submit_dir).replace("%SUBMITDIR%", submit_dir))
+            .unwrap()
+    };
+    for submit_dir in ["/a/b", "/a b", "/o'n", "/a\"$b"] {
+        let program = format!("{submit_dir}/p.sh");
+        assert_eq!(words_of("./p.sh 1 ./p.sh", "./p.sh", submit_dir), [&*program, "1", "./p.sh"]);
+    }
+    assert_eq!(words_of("'c d/p.sh' 1", "c d/p.sh", "/a b"), ["/a b/c d/p.sh", "1"]);
+    assert_eq!(from_submit_dir("./p.sh 1", "./p.sh", "/a/b"), "%SUBMITDIR%/p.sh 1");
+}
+
 /// Mostly harmless pieces and quotes, so that about every second command needs no shell.
 fn nasty_command() -> impl Strategy<Value = String> {
     let harmless = vec![

@@ -83,19 +83,57 @@ pub(super) fn scalar<'de, D: Deserializer<'de>, T>(
     deserializer.deserialize_any(ScalarVisitor { expected, make })
 }
 
-/// The text of a scalar just as it was written, whatever YAML would take it for.
+/// The text of a scalar just as it was written, whatever YAML would take it for; `None` where nothing is given,
+/// or null.
+pub(super) fn some_text<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    expected: &'static str,
+    make: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<Option<T>, D::Error> {
+    deserializer.deserialize_option(TextVisitor { expected, make })
+}
+
+/// As [`some_text`], where something has to be given.
 pub(super) fn text<'de, D: Deserializer<'de>, T>(
     deserializer: D,
     expected: &'static str,
     make: impl FnOnce(&str) -> Result<T, String>,
 ) -> Result<T, D::Error> {
-    deserializer.deserialize_str(ScalarVisitor {
-        expected,
-        make: |scalar: Scalar| match scalar {
-            Scalar::Text(text) => make(text),
-            _ => Err(format!("expected {expected}")),
-        },
-    })
+    let missing = || D::Error::custom(format!("{expected} is missing; give one"));
+    some_text(deserializer, expected, make)?.ok_or_else(missing)
+}
+
+struct TextVisitor<F> {
+    expected: &'static str,
+    make: F,
+}
+
+impl<'de, T, F: FnOnce(&str) -> Result<T, String>> Visitor<'de> for TextVisitor<F> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.expected)
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<T>, D::Error> {
+        let Self { expected, make } = self;
+        let visitor = ScalarVisitor {
+            expected,
+            make: |scalar: Scalar| match scalar {
+                Scalar::Text(text) => make(text),
+                _ => Err(format!("expected {expected}")),
+            },
+        };
+        deserializer.deserialize_str(visitor).map(Some)
+    }
 }
 
 /// A number of cores, GPUs or retries, 0 or more.
@@ -109,7 +147,7 @@ pub(crate) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
         Scalar::Text(text) => {
             Err(format!("the text \"{text}\" is no number; give a whole number, 0 or more"))
         }
-        Scalar::Float(number) => Err(format!("`{number}` is not whole; give a whole number, 0 or more")),
+        Scalar::Float(number) => Err(format!("`{number:?}` is not whole; give a whole number, 0 or more")),
         Scalar::Bool(value) => Err(format!("`{value}` is no number; give a whole number, 0 or more")),
     })
 }
@@ -127,23 +165,25 @@ pub(crate) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<St
         Scalar::Bool(value) => {
             Err(format!("an id that reads as the truth value `{value}`; put it in quotes"))
         }
-        Scalar::Float(number) => {
-            Err(format!("an id that reads as the number `{number}` with a fraction; put it in quotes"))
-        }
+        Scalar::Float(number) => Err(format!(
+            "an id that reads as `{number:?}`, which is not whole or too large; put it in quotes"
+        )),
     })
 }
 
 /// A command.
 pub(crate) fn command<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    text(deserializer, "a command", |command| {
-        check_command(command).map_err(|fault| fault.to_string())?;
-        Ok(command.to_owned())
-    })
+    text(deserializer, "a command", checked_command)
 }
 
 /// As [`command`], for a key that may be left out.
 pub(super) fn some_command<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    command(deserializer).map(Some)
+    some_text(deserializer, "a command", checked_command)
+}
+
+fn checked_command(command: &str) -> Result<String, String> {
+    check_command(command).map_err(|fault| fault.to_string())?;
+    Ok(command.to_owned())
 }
 
 /// Checks a command, placeholders replaced or not.
@@ -166,10 +206,11 @@ pub(crate) fn no_nul(what: &str, text: &str) -> Result<(), Fault> {
 
 /// A free text.
 pub(super) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    text(deserializer, "a text", |text| {
+    let text = some_text(deserializer, "a text", |text| {
         no_nul("the text", text).map_err(|fault| fault.to_string())?;
-        Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
-    })
+        Ok(text.to_owned())
+    });
+    Ok(text?.filter(|text| !text.is_empty()))
 }
 
 /// `auto`, `true` or `false`.
@@ -187,9 +228,11 @@ pub(super) struct WrittenText(pub(super) String);
 
 impl<'de> Deserialize<'de> for WrittenText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        text(deserializer, "a text or a number", |text| {
+        let text = some_text(deserializer, "a text or a number", |text| {
             no_nul("the value", text).map_err(|fault| fault.to_string())?;
             Ok(Self(text.to_owned()))
-        })
+        });
+        let missing = "a value is missing; give a text, if need be `''`, or a number";
+        text?.ok_or_else(|| D::Error::custom(missing))
     }
 }

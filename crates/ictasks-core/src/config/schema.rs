@@ -43,7 +43,7 @@ impl JsonSchema for MaxOutput {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let map = generator.subschema_for::<MaxOutputMap>();
-        schema!({"anyOf": [bytes(generator), map]})
+        schema!({"anyOf": [output_limit(generator), map]})
     }
 }
 
@@ -64,11 +64,23 @@ impl JsonSchema for TaskItems {
 }
 
 pub(super) fn text(_: &mut SchemaGenerator) -> Schema {
-    schema!({"type": ["string", "number"]})
+    schema!({"type": ["string", "number", "boolean", "null"]})
+}
+
+pub(super) fn file_name(_: &mut SchemaGenerator) -> Schema {
+    schema!({"type": ["string", "number", "boolean", "null"], "minLength": 1})
+}
+
+pub(super) fn path(_: &mut SchemaGenerator) -> Schema {
+    schema!({"type": ["string", "number", "boolean"], "minLength": 1})
 }
 
 pub(super) fn command(_: &mut SchemaGenerator) -> Schema {
     schema!({"type": ["string", "boolean", "number"], "minLength": 1})
+}
+
+pub(super) fn some_command(_: &mut SchemaGenerator) -> Schema {
+    schema!({"type": ["string", "boolean", "number", "null"], "minLength": 1})
 }
 
 pub(super) fn id(_: &mut SchemaGenerator) -> Schema {
@@ -81,13 +93,20 @@ pub(super) fn id(_: &mut SchemaGenerator) -> Schema {
 
 pub(super) fn duration(_: &mut SchemaGenerator) -> Schema {
     schema!({
-        "type": ["number", "string"],
+        "type": ["number", "string", "null"],
         "minimum": 0,
         "pattern": "^([0-9]*[.]?[0-9]+ *(ms|s|m|h|d)? *)+$",
     })
 }
 
 pub(super) fn bytes(_: &mut SchemaGenerator) -> Schema {
+    schema!({
+        "type": ["string", "null"],
+        "pattern": "^[0-9]*[.]?[0-9]+ *[KMGTkmgt]([iI]?[bB])?$",
+    })
+}
+
+pub(super) fn output_limit(_: &mut SchemaGenerator) -> Schema {
     schema!({
         "type": ["string", "null"],
         "pattern": "^([0-9]*[.]?[0-9]+ *[KMGTkmgt]([iI]?[bB])?|none)$",
@@ -115,13 +134,22 @@ pub(super) fn params(_: &mut SchemaGenerator) -> Schema {
 }
 
 pub(super) fn words(_: &mut SchemaGenerator) -> Schema {
-    schema!({"type": ["string", "array"], "minLength": 1, "minItems": 1, "items": {"type": "string"}})
+    schema!({
+        "type": ["string", "array", "null"],
+        "minLength": 1,
+        "minItems": 1,
+        "items": {"type": ["string", "number", "boolean"]},
+    })
 }
 
 pub(super) fn call(_: &mut SchemaGenerator) -> Schema {
-    schema!({"type": "string", "pattern": "^/"})
+    schema!({"type": ["string", "null"], "pattern": "^/"})
 }
 
 pub(super) fn names(_: &mut SchemaGenerator) -> Schema {
-    schema!({"type": ["array", "string"], "items": {"type": ["string", "number"]}})
+    schema!({
+        "type": ["array", "string", "null"],
+        "minLength": 1,
+        "items": {"type": ["string", "number", "boolean"], "minLength": 1},
+    })
 }

@@ -81,7 +81,8 @@ impl<'de> Visitor<'de> for SlurmVisitor {
                     if slurm.options.iter().any(|option| option.name == name) {
                         return Err(A::Error::custom(repeated_key(&key)));
                     }
-                    let value = map.next_value::<scalar::WrittenText>()?.0;
+                    let value = map.next_value::<Option<scalar::WrittenText>>()?;
+                    let value = value.map(|text| text.0).unwrap_or_default();
                     slurm.options.extend(option(&name, value).map_err(A::Error::custom)?);
                 }
             }

@@ -171,7 +171,7 @@ const BAD_INPUT: &[(&str, &str)] = &[
     ),
     (
         "tasks:\n- {id: 1.5, launch_cmd: a}",
-        "2:8: `tasks[0].id`: an id that reads as the number `1.5` with a fraction; put it in quotes",
+        "2:8: `tasks[0].id`: an id that reads as `1.5`, which is not whole or too large; put it in quotes",
     ),
     (
         "tasks:\n- {id: ../x, launch_cmd: a}",
@@ -221,6 +221,14 @@ const BAD_INPUT: &[(&str, &str)] = &[
         "shell: 3",
         "1:8: `shell`: expected `auto`, `true`, `false` or a program with options, not the number `3`",
     ),
+    ("shell: no", "1:8: `shell`: `no` is no program; give `auto`, `true` or `false`"),
+    (
+        "environment: {A: null}",
+        "1:14: `environment`: a value is missing; give a text, if need be `''`, or a number",
+    ),
+    ("tasks:\n- {launch_cmd: ~}", "2:3: `tasks[0]`: a command is missing; give one"),
+    ("expected_outputs: [a, null]", "1:19: `expected_outputs`: number 2 of the list is missing; give a text"),
+    ("job_id: a\nexpected_outputs: ''", "2:19: `expected_outputs`: the name of a file is empty; give one"),
     ("cwd: home", "1:6: `cwd`: `home` is unknown here; it is one of `task` or `submit`"),
     ("task_files: some", "1:13: `task_files`: `some` is unknown here; it is one of `all`, `failed`, `none`"),
     (

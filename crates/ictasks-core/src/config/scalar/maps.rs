@@ -52,7 +52,7 @@ pub(in crate::config) fn environment<'de, D: Deserializer<'de>>(
     Ok(map.into_iter().map(|(name, text)| (name, text.0)).collect())
 }
 
-/// Environment variables of a JSON document: texts and numbers.
+/// Environment variables of a JSON document: texts, numbers and truth values.
 pub(crate) fn json_environment<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, String>, D::Error> {
@@ -87,7 +87,7 @@ impl<'de> Deserialize<'de> for ScalarText {
                 no_nul("the value", text).map_err(|fault| fault.to_string())?;
                 Ok(Self(text.to_owned()))
             }
-            Scalar::Bool(value) => Err(format!("the truth value `{value}` is no text; put it in quotes")),
+            Scalar::Bool(value) => Ok(Self(value.to_string())),
             Scalar::Null => Err("the value is missing; give a text or a number".to_owned()),
         })
     }

@@ -2,7 +2,7 @@
 
 use serde::de::Deserializer;
 
-use super::{Scalar, scalar, text};
+use super::{Scalar, scalar, some_text};
 
 /// A duration in seconds, or with its units: `2`, `0.5`, `500ms`, `90s`, `1h30m`, `2d`.
 pub(crate) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
@@ -46,9 +46,9 @@ pub(crate) fn parse_seconds(text: &str) -> Option<f64> {
 
 /// An amount of memory with its unit: `2G`, `1.5 GiB`, `500M`.
 pub(in crate::config) fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    text(deserializer, "a size such as `2G`", |text| match parse_bytes(text)? {
+    some_text(deserializer, "a size such as `2G`", |text| match parse_bytes(text)? {
         0 => Err(format!("`{text}` is no memory to run in; give for instance `2G`")),
-        bytes => Ok(Some(bytes)),
+        bytes => Ok(bytes),
     })
 }
 
@@ -56,7 +56,7 @@ pub(in crate::config) fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Re
 pub(in crate::config) fn output_limit<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<i64>>, D::Error> {
-    text(deserializer, "a size such as `100M`, or `none`", |text| parse_output_limit(text).map(Some))
+    some_text(deserializer, "a size such as `100M`, or `none`", parse_output_limit)
 }
 
 /// A size of output that is kept; `None` for `none`.
