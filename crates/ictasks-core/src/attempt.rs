@@ -222,7 +222,7 @@ row! {
         host_id: Option<i32> => Int32,
         /// number of the worker within the host
         worker_id: Option<i32> => Int32,
-        /// logical CPUs it held; null where workers are not pinned
+        /// logical CPUs it held; null where there are more workers than the hardware has
         cores: Option<Vec<i32>> => Int32List,
         /// device ids of the GPUs it held
         gpus: Option<Vec<i32>> => Int32List,

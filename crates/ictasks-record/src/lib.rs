@@ -49,7 +49,7 @@ pub use journal::{Damage, read_journal};
 pub use lease::wait_for_agents;
 pub use life::Life;
 pub use lock::RunLock;
-pub use manifest::{Host, OutcomeCounts, RunFile, RunState, Session, Totals};
+pub use manifest::{Host, NOT_RECORDED, OutcomeCounts, RunFile, RunState, Session, Totals};
 pub use recorder::{Finished, Recorder, RecorderOptions, RunEnd};
 pub use recovery::{Recovered, Repair};
 pub use schema::Table;

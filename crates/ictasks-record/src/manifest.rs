@@ -166,6 +166,9 @@ pub struct Session {
     pub provenance: Map<String, Value>,
 }
 
+/// The exit code of a start whose record could not be kept.
+pub const NOT_RECORDED: u8 = 3;
+
 /// A node that joined.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Host {

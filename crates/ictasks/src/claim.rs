@@ -83,6 +83,24 @@ pub fn take(arguments: &TaskfarmArguments, plan: &Plan, console: &mut Console) -
     Ok(Claim { recovered, ..Claim::fresh(lock) })
 }
 
+/// For a dry run: what [`take`] would say of an earlier run in the run directory.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn foresee(arguments: &TaskfarmArguments, plan: &Plan) -> Result<Option<String>, Failure> {
+    let Some(existing) = Existing::find(&plan.run_dir).map_err(|error| unusable(&error))? else {
+        return Ok(None);
+    };
+    let found = found(&existing, plan);
+    Ok(Some(if arguments.overwrite {
+        format!("{found}; the files of that run will be deleted")
+    } else if arguments.set_aside {
+        format!("{found}; that run will be moved to `earlier` there")
+    } else {
+        format!("{found}; without --resume, --overwrite or --set-aside the run will be refused")
+    }))
+}
+
 fn unusable(error: &RecordError) -> Failure {
     Failure::input(format!("failed to {}", chain(error)))
 }
@@ -111,9 +129,10 @@ fn wait_for_leases(run: &RunFile, run_dir: &Path, console: &mut Console) {
     }
 }
 
-fn refused(existing: &Existing, plan: &Plan) -> Failure {
+/// What there is of an earlier run.
+fn found(existing: &Existing, plan: &Plan) -> String {
     let directory = plan.run_dir.display();
-    let what = match existing {
+    match existing {
         Existing::Record { run: Some(run), .. } => format!(
             "`{directory}` holds the record of the run `{}` ({}, {})",
             run.job_id,
@@ -126,7 +145,11 @@ fn refused(existing: &Existing, plan: &Plan) -> Failure {
                 "`{directory}` holds tasks of an earlier run (for instance `{example}`) without its record"
             )
         }
-    };
+    }
+}
+
+fn refused(existing: &Existing, plan: &Plan) -> Failure {
+    let what = found(existing, plan);
     let (overwriting, elsewhere) = (command_line::overwriting(), command_line::with_run_dir(&plan.run_dir));
     Failure::input(match existing {
         Existing::Record { .. } => format!(

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ictasks_core::attempt::Reason;
 use ictasks_core::command::{Launch, from_submit_dir};
-use ictasks_core::config::notes_for_old_files;
+use ictasks_core::config::{TaskFiles, notes_for_old_files};
 use ictasks_core::plan::Plan;
 use ictasks_core::protocol::Worker;
 use ictasks_core::task::Task;
@@ -17,8 +17,6 @@ use crate::resume::{Outlook, words};
 pub const SHOWN_TASKS: usize = 5;
 /// Workers that are shown one by one.
 const SHOWN_WORKERS: usize = 16;
-/// Files a task leaves: its directory, task.json and two output files.
-const FILES_PER_TASK: u64 = 4;
 /// Above this many files the user should know.
 const MANY_FILES: u64 = 100_000;
 
@@ -65,17 +63,7 @@ fn write(text: &mut String, input: &Input, plan: &Plan, outlook: Option<&Outlook
         writeln!(text, "warning: {missing}")?;
     }
     if let Some(count) = count {
-        let files = count.saturating_mul(FILES_PER_TASK);
-        writeln!(
-            text,
-            "the run makes {files} files and directories, {FILES_PER_TASK} a task, and 5 of the record"
-        )?;
-        if files > MANY_FILES {
-            writeln!(
-                text,
-                "warning: more than {MANY_FILES} files; shared file systems often limit their number"
-            )?;
-        }
+        write_files(text, count, plan)?;
     }
     for warning in &plan.warnings {
         writeln!(text, "warning: {warning}")?;
@@ -84,6 +72,38 @@ fn write(text: &mut String, input: &Input, plan: &Plan, outlook: Option<&Outlook
         writeln!(text, "note: {note}")?;
     }
     Ok(())
+}
+
+fn write_files(text: &mut String, task_count: u64, plan: &Plan) -> std::fmt::Result {
+    let per_task = files_per_task(plan);
+    let files = task_count.saturating_mul(per_task);
+    match plan.task_files {
+        TaskFiles::All => {
+            writeln!(
+                text,
+                "the run makes {files} files and directories, {per_task} a task, and 5 of the record"
+            )?;
+        }
+        TaskFiles::Failed => writeln!(
+            text,
+            "the run leaves {per_task} files and directories of each task that fails, and 5 of the record"
+        )?,
+        TaskFiles::None => writeln!(text, "the run leaves no files of tasks, and 5 of the record")?,
+    }
+    if plan.task_files == TaskFiles::All && files > MANY_FILES {
+        writeln!(
+            text,
+            "warning: more than {MANY_FILES} files; shared file systems often limit their number"
+        )?;
+    }
+    Ok(())
+}
+
+/// Its directory, task.json, one or two output files, and gpu_ids.txt.
+fn files_per_task(plan: &Plan) -> u64 {
+    let has_two_outputs = plan.stdout_filename != plan.stderr_filename;
+    let has_gpus = plan.workers.iter().any(|worker| !worker.gpus.is_empty());
+    3 + u64::from(has_two_outputs) + u64::from(has_gpus)
 }
 
 fn describe_worker(worker: &Worker) -> String {

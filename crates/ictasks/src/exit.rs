@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use ictasks_record::NOT_RECORDED;
+
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitCode {
@@ -24,7 +26,7 @@ impl ExitCode {
             Self::Success => 0,
             Self::TasksFailed => 1,
             Self::BadInput => 2,
-            Self::RecordFailed => 3,
+            Self::RecordFailed => NOT_RECORDED,
             Self::Signal(number) => 128u8.saturating_add(u8::try_from(number).unwrap_or(u8::MAX)),
         }
     }

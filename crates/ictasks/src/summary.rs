@@ -1,4 +1,4 @@
-//! What the user sees at the end: at most ten lines.
+//! What the user sees at the end.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -43,12 +43,16 @@ pub fn lines(end: &RunEnd, tally: &Tally, plan: &Plan) -> Vec<String> {
 /// noticeable part of them, and there is little to advise.
 const WORTH_READING_S: f64 = 3.0;
 
-/// What the record says of the run, and where it lies.
-pub fn findings(end: &RunEnd, tally: &Tally, run_dir: &Path) -> Vec<String> {
+/// Lines of all that is said at the end, at most.
+pub const MOST_LINES: usize = 10;
+
+/// What the record says of the run, and where it lies, in `room` lines at most.
+pub fn findings(end: &RunEnd, tally: &Tally, run_dir: &Path, room: usize) -> Vec<String> {
     let all_well = end.counts.total() == end.counts.of(Outcome::Succeeded);
     let mut lines = Vec::new();
     if !all_well || tally.begun.elapsed().as_secs_f64() > WORTH_READING_S {
         lines = report_summary(run_dir);
+        lines.truncate(room.saturating_sub(2));
     }
     lines.push(format!("record: {}", run_dir.join("tasks.parquet").display()));
     let directory = run_dir.display().to_string();

@@ -58,6 +58,9 @@ pub fn run(arguments: &TaskfarmArguments, console: &mut Console) -> Result<ExitC
     // A directory that is not there holds nothing to go on with, and is not to be made for that.
     if arguments.dry_run && !(arguments.resume && plan.run_dir.exists()) {
         console.print(&dry_run::describe(&input, &plan, None))?;
+        if let Some(warning) = claim::foresee(arguments, &plan)? {
+            console.warning(&warning);
+        }
         return Ok(ExitCode::Success);
     }
     let agent = node::find_agent().map_err(|error| Failure::record(&error))?;
@@ -283,8 +286,11 @@ fn conclude(
         console.note(line);
     }
     let finished = finished.map_err(|error| record_failure(&error, plan))?;
+    let is_to_go_on = end.stop.is_some() && !matches!(end.stop, Some(StopReason::Input(_)));
+    let others = summary.len() + usize::from(stopped_early.is_some()) + usize::from(is_to_go_on);
     if !console.is_quiet() {
-        summary::findings(end, tally, &plan.run_dir).iter().for_each(|line| console.note(line));
+        let room = summary::MOST_LINES.saturating_sub(others);
+        summary::findings(end, tally, &plan.run_dir, room).iter().for_each(|line| console.note(line));
     }
     for warning in finished.warnings {
         console.warning(&warning);
@@ -294,7 +300,7 @@ fn conclude(
         (_, Some(line)) => console.note(&line),
         (_, None) => {}
     }
-    if end.stop.is_some() && !matches!(end.stop, Some(StopReason::Input(_))) {
+    if is_to_go_on {
         console.note(&format!("to go on:  {}", command_line::going_on()));
     }
     Ok(code)

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ictasks_core::layout;
+use serde_json::Value;
 
 use super::{both_names, for_each_recorded_task, is_absent, is_damaged_copy, record_files};
 use crate::error::{AtPath, RecordError};
@@ -58,21 +59,19 @@ pub(super) fn delete(run_dir: &Path, run: Option<&RunFile>) -> Result<Deleted, R
     Ok(deleted)
 }
 
-/// What the farm writes into a task's directory.
+/// What the farm has written into a task's directory, as far as the plans of its sessions tell.
 pub(super) fn task_file_names(run: Option<&RunFile>) -> Vec<String> {
-    let mut names: Vec<String> = [
-        layout::TASK_FILE,
-        layout::TASK_FILE_NEW,
-        layout::GPU_IDS_FILE,
-        "task_stdout.txt",
-        "task_stderr.txt",
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    for session in run.into_iter().flat_map(|run| &run.sessions) {
-        for key in ["stdout_filename", "stderr_filename"] {
-            let name = session.plan.get(key).and_then(|name| name.as_str());
-            names.extend(name.filter(|name| is_plain(name)).map(str::to_owned));
+    let mut names = vec![layout::TASK_FILE.to_owned(), layout::TASK_FILE_NEW.to_owned()];
+    let plans: Vec<&Value> =
+        run.into_iter().flat_map(|run| &run.sessions).map(|session| &session.plan).collect();
+    for plan in if plans.is_empty() { &[&Value::Null] } else { &*plans } {
+        for (key, default) in [("stdout_filename", "task_stdout.txt"), ("stderr_filename", "task_stderr.txt")]
+        {
+            let name = plan.get(key).and_then(Value::as_str).unwrap_or(default);
+            names.extend(Some(name).filter(|name| is_plain(name)).map(str::to_owned));
+        }
+        if plan.pointer("/task_distribution/gpus_per_task").is_none_or(|gpus| gpus != 0) {
+            names.push(layout::GPU_IDS_FILE.to_owned());
         }
     }
     names.sort();

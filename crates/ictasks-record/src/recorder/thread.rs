@@ -20,7 +20,7 @@ use crate::files::{RESERVE_FILE, Reserve, put_in_place, remove_if_there, sync_di
 use crate::journal::journal_dir;
 use crate::journal::live::LiveTable;
 use crate::lock::RunLock;
-use crate::manifest::{Host, RunFile, RunState, Session};
+use crate::manifest::{Host, NOT_RECORDED, RunFile, RunState, Session};
 use crate::recorded::Recorded;
 use crate::recovery::free_name;
 use crate::schema::Table;
@@ -275,7 +275,7 @@ impl RecorderThread {
         if let Some(session) = self.session() {
             session.ended_at = Some(Timestamp::now());
             session.how_it_ended = Some(end.how_it_ended);
-            session.exit_code = Some(end.exit_code);
+            session.exit_code = Some(if failed { NOT_RECORDED.into() } else { end.exit_code });
             session.warnings.extend(tables.warnings.iter().cloned());
         }
         self.touch()?;
