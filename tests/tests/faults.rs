@@ -93,6 +93,9 @@ fn a_disk_that_the_farm_fills_stops_the_run_and_loses_nothing() {
     on_a_small_disk("a_disk_that_the_farm_fills_stops_the_run_and_loses_nothing", |disk| {
         let tasks = vec!["true"; 5000];
         let run = farm_in(disk).tasks(&tasks).run().expect(NO_RECORD);
+        // Where its end could be recorded at all, it is this one.
+        let code = &run.record.run_json()["sessions"][0]["exit_code"];
+        assert!(code.is_null() || *code == NO_RECORD, "{code}");
         assert!(run.stderr.contains("--resume"), "{}", run.stderr);
         add_space(disk);
         let run = run.again().tasks(&tasks).args(["--resume"]).run().expect(SUCCEEDED);

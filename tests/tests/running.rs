@@ -287,6 +287,20 @@ fn set_aside_moves_the_record_and_all_that_tasks_made() {
 }
 
 #[test]
+fn a_dry_run_tells_of_the_record_that_is_there() {
+    let mut run = farm().tasks(["true"]).run().expect(SUCCEEDED);
+    for (option, follows) in [
+        ("--progress=none", "without --resume, --overwrite or --set-aside the run will be refused"),
+        ("--overwrite", "the files of that run will be deleted"),
+        ("--set-aside", "that run will be moved to `earlier` there"),
+    ] {
+        run = run.again().tasks(["true"]).args(["--dry-run", option]).run().expect(SUCCEEDED);
+        assert!(run.stderr.contains(follows), "{option}: {}", run.stderr);
+        assert_eq!(run.record.column("tasks", "outcome"), ["succeeded"]);
+    }
+}
+
+#[test]
 fn overwrite_deletes_the_record_and_keeps_what_tasks_made() {
     let run = farm().tasks(["sh -c 'echo data > mine'", "true"]).run().expect(SUCCEEDED);
     let run = run.again().tasks(["cat mine"]).args(["--overwrite"]).run().expect(SUCCEEDED);

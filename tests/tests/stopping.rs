@@ -69,6 +69,18 @@ fn a_run_is_drained_by_a_signal_and_by_the_command() {
 }
 
 #[test]
+fn all_that_is_said_at_the_end_fits_ten_lines() {
+    let mut run = farm().open_stdin().args(["--progress", "none"]).start();
+    (0..6).for_each(|number| run.write_line(&format!("exit {number}1")));
+    let ended = || run.record.journal().iter().filter(|event| event["kind"] == "task_finished").count();
+    wait_for("the tasks to fail", || (ended() == 6).then_some(()));
+    run.signal(libc::SIGINT);
+    let run = run.wait().expect(INTERRUPTED);
+    assert_eq!(run.stderr.lines().count(), 10, "{}", run.stderr);
+    assert!(run.stderr.contains("record: ") && run.stderr.contains("to go on: "), "{}", run.stderr);
+}
+
+#[test]
 fn a_run_is_stopped_by_the_command() {
     let run = farm().tasks([does("await %SUBMITDIR%/never"), "true".to_owned()]).workers(1).start();
     started(&run, 1);

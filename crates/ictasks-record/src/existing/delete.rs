@@ -145,7 +145,8 @@ mod tests {
     use super::super::Existing;
     use super::*;
     use crate::specimen;
-    use crate::{RunEnd, RunLock, RunState};
+    use crate::{RunEnd, RunLock, RunState, Session};
+    use serde_json::json;
 
     fn write(run: &Path, files: &[&str]) {
         for file in files {
@@ -222,5 +223,22 @@ mod tests {
         for gone in ["task_0", "task_1/task.json", "run.json", "tasks.parquet", "journal"] {
             assert!(!run.path().join(gone).exists(), "{gone}");
         }
+    }
+
+    #[test]
+    fn names_are_those_of_the_plans() {
+        let plan = |stdout: &str, gpus: i32| {
+            json!({
+                "stdout_filename": stdout, "stderr_filename": "b", "task_distribution": {"gpus_per_task": gpus}
+            })
+        };
+        let mut run = RunFile::new("0", "", "", serde_json::Map::new());
+        run.sessions.push(Session::begin(0, Vec::new(), plan("a", 0), "c17"));
+        assert_eq!(task_file_names(Some(&run)), [".task.json.new", "a", "b", "task.json"]);
+        run.sessions.push(Session::begin(1, Vec::new(), plan("c", 1), "c17"));
+        assert_eq!(
+            task_file_names(Some(&run)),
+            [".task.json.new", "a", "b", "c", "gpu_ids.txt", "task.json"]
+        );
     }
 }
