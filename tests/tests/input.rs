@@ -141,6 +141,15 @@ fn keys_of_0_2_4_are_taken_with_a_warning() {
 }
 
 #[test]
+fn the_dry_run_of_0_2_4_stands_before_the_subcommand() {
+    for (number, is_dry) in [("0", false), ("1", true), ("2", true)] {
+        let words = ["--dry_run", number, "taskfarm", "--tasklist", "tasks.txt", "--run-dir", "run"];
+        let run = farm().file("tasks.txt", "true\n").command(words).run().expect(SUCCEEDED);
+        assert_eq!(run.record.names().is_empty(), is_dry, "{number}: {}", run.stdout);
+    }
+}
+
+#[test]
 fn the_list_wins_over_the_tasks_of_the_config() {
     let run = farm().yaml("job_id: mine\ntasks: [{launch_cmd: echo config}]\n").tasks(["echo list"]);
     let run = run.run().expect(SUCCEEDED);

@@ -261,6 +261,8 @@ fn parameters_and_results_become_columns() {
         task("{}", "not json"),
     ];
     let run = farm().jsonl(list.concat()).run().expect(SUCCEEDED);
+    let warned = "`result.json` files of tasks that hold no JSON object are not in the record";
+    assert!(run.stderr.contains(warned), "{}", run.stderr);
     for table in ["tasks", "attempts"] {
         let column = |name: &str| run.record.column(table, name);
         assert_eq!(column("param_speed"), [json!(1.0), json!(2.5), Value::Null], "{table}");

@@ -25,6 +25,9 @@ pub struct Cli {
     /// Say nothing but errors: `-q`
     #[arg(short, long, global = true)]
     pub quiet: bool,
+    /// 0.2.4's option before the subcommand: all but 0 is a dry run
+    #[arg(long = "dry_run", hide = true, value_name = "N", value_parser = clap::value_parser!(i32).range(0..=2))]
+    pub old_dry_run: Option<i32>,
 }
 
 const EXIT_CODES: &str = "\

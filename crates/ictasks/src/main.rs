@@ -57,8 +57,11 @@ use guard::guarded;
 
 fn main() -> std::process::ExitCode {
     files_may_be_too_large();
-    let cli = Cli::parse_from(submit::options_of_sbatch_last(std::env::args_os()));
+    let mut cli = Cli::parse_from(submit::options_of_sbatch_last(std::env::args_os()));
     let mut console = Console::new(cli.color, cli.verbosity());
+    if let (Command::Taskfarm(arguments), Some(1..)) = (&mut cli.command, cli.old_dry_run) {
+        arguments.dry_run = true;
+    }
     let outcome = match &cli.command {
         Command::Taskfarm(arguments) => taskfarm::run(arguments, &mut console),
         Command::Submit(arguments) => submit::run(arguments, &mut console),

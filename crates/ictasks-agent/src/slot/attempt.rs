@@ -175,7 +175,12 @@ impl Slot {
         match started {
             Ok((started, sequence)) => {
                 let mut ended = self.follow(order, &started, begun, sequence, oom_kills_before);
-                ended.results_json = results::read(&begun.directory);
+                match results::read(&begun.directory) {
+                    Ok(results_json) => ended.results_json = results_json,
+                    Err(why) if ended.outcome == Outcome::Succeeded => self.warn_of_results(why),
+                    // One that was ended may have been about to write it.
+                    Err(_) => {}
+                }
                 Ok(ended)
             }
             Err(LaunchError::Farm(error)) => {
@@ -345,6 +350,15 @@ impl Slot {
         }
         self.has_warned = true;
         self.parts.replies.send(&Reply::Warning { message: error.to_string() })
+    }
+
+    /// A `result.json` that cannot be read: once a slot, in the same words for all tasks, so that the user is told once.
+    fn warn_of_results(&mut self, why: &str) {
+        if !std::mem::replace(&mut self.has_warned_of_results, true) {
+            let message = format!("`result.json` files of tasks that {why} are not in the record");
+            // The outcome follows; who does not listen is noticed then.
+            let _ = self.parts.replies.send(&Reply::Warning { message });
+        }
     }
 }
 

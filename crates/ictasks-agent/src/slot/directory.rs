@@ -199,10 +199,10 @@ impl TaskDirectory {
         written.map(drop).map_err(|source| self.error("write gpu_ids.txt", source))
     }
 
-    /// The `result.json` that this attempt wrote, if it is a regular file of at most `limit` bytes.
+    /// The first `limit` bytes of the `result.json` that this attempt wrote, if it is a regular file.
     pub fn results(&self, limit: usize) -> Option<Vec<u8>> {
         let now = identity(self.descriptor.as_fd(), RESULTS_FILE)?;
-        let length = usize::try_from(now.size).ok().filter(|length| *length <= limit)?;
+        let length = usize::try_from(now.size).ok()?.min(limit);
         if self.old_results == Some(now) {
             return None;
         }

@@ -97,6 +97,8 @@ struct Slot {
     spare: Spare,
     /// It has told of a task that made its own directory unfit for the farm's files.
     has_warned: bool,
+    /// It has told of a `result.json` that cannot be read.
+    has_warned_of_results: bool,
     /// The last outcome, as text.
     reply: LineText,
     /// What went wrong on the way to it, until the coordinator has been told.
@@ -138,6 +140,7 @@ impl Slot {
                     spare,
                     parts,
                     has_warned: false,
+                    has_warned_of_results: false,
                     reply: LineText::default(),
                     trouble: None,
                     document: Vec::new(),

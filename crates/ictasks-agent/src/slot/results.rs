@@ -8,20 +8,27 @@ use super::directory::TaskDirectory;
 const LIMIT_BYTES: usize = 16 * 1024;
 
 /// The scalars of the `result.json` that this attempt wrote, as JSON text; `None` if there are none.
-pub fn read(directory: &TaskDirectory) -> Option<String> {
-    scalars_of(&directory.results(LIMIT_BYTES)?)
+///
+/// # Errors
+/// Why the file does not count, as the end of a sentence about such files.
+pub fn read(directory: &TaskDirectory) -> Result<Option<String>, &'static str> {
+    match directory.results(LIMIT_BYTES + 1) {
+        None => Ok(None),
+        Some(document) if document.len() > LIMIT_BYTES => Err("are larger than 16 KiB"),
+        Some(document) => scalars_of(&document),
+    }
 }
 
-fn scalars_of(document: &[u8]) -> Option<String> {
+fn scalars_of(document: &[u8]) -> Result<Option<String>, &'static str> {
     let parsed = serde_json::from_slice(document).or_else(|_| serde_json::from_slice(&finite(document)));
-    let Ok(Value::Object(members)) = parsed else { return None };
+    let Ok(Value::Object(members)) = parsed else { return Err("hold no JSON object") };
     let scalars: Map<String, Value> = members
         .into_iter()
         .filter(|(name, value)| {
             is_column_name(name) && (value.is_boolean() || value.is_number() || value.is_string())
         })
         .collect();
-    (!scalars.is_empty()).then(|| Value::Object(scalars).to_string())
+    Ok((!scalars.is_empty()).then(|| Value::Object(scalars).to_string()))
 }
 
 /// The document with null for the numbers that JSON has no words for. Python writes them nevertheless, as
@@ -58,12 +65,14 @@ mod tests {
 
     #[test]
     fn scalars_are_kept_and_what_is_not_finite_costs_no_other() {
-        let kept = |document: &str| scalars_of(document.as_bytes());
+        let scalars = |document: &str| scalars_of(document.as_bytes());
+        let kept = |document: &str| scalars(document).unwrap();
         assert_eq!(kept(r#"{"a":1,"b":[1],"c d":2,"e":"NaN \"NaN"}"#).unwrap(), r#"{"a":1,"e":"NaN \"NaN"}"#);
         let odd = r#"{"loss": NaN, "low": -Infinity, "high":Infinity, "text": "a \\\" NaN, Infinity", "steps": 10}"#;
         assert_eq!(kept(odd).unwrap(), r#"{"text":"a \\\" NaN, Infinity","steps":10}"#);
-        for nothing in ["", "NaN", "[NaN]", "{\"a\": NaN", "{\"a\": NaN}", "\"\\", "{\"a\": Nan}"] {
-            assert_eq!(kept(nothing), None, "{nothing}");
+        assert_eq!(kept("{\"a\": NaN}"), None);
+        for no_object in ["", "NaN", "[NaN]", "{\"a\": NaN", "\"\\", "{\"a\": Nan}"] {
+            assert!(scalars(no_object).is_err(), "{no_object}");
         }
     }
 }
