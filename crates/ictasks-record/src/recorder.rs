@@ -3,6 +3,7 @@
 //! One thread owns every file ([`thread`]). It sits behind a bounded channel; its error
 //! surfaces in the next [`EventSink::events`] and in [`Recorder::finish`].
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,8 +24,10 @@ mod thread;
 
 use thread::RecorderThread;
 
-/// Batches of events and samples that may wait for the thread. A sender waits when there are more.
+/// Messages that may wait for the thread. A sender waits when there are more.
 const CHANNEL_MESSAGES: usize = 128;
+/// Events of a message, at most: after a stop a list is read as fast as it can be, and what waits then is in memory.
+const MESSAGE_EVENTS: usize = 64;
 
 /// What a recorder needs to begin.
 #[derive(Debug)]
@@ -62,7 +65,8 @@ pub struct Finished {
 
 /// What is sent to the thread.
 enum Message {
-    Events(Arc<[Event]>),
+    /// Those of a batch that stand there.
+    Events(Arc<[Event]>, Range<usize>),
     Samples(Vec<Sample>),
     Update(Box<dyn FnOnce(&mut RunFile) + Send>),
     Finish(RunEnd),
@@ -165,7 +169,12 @@ impl Recorder {
 
 impl EventSink for Recorder {
     fn events(&mut self, events: &Arc<[Event]>) -> Result<(), SinkError> {
-        self.send(Message::Events(Arc::clone(events))).map_err(|error| SinkError(Box::new(error)))
+        for begin in (0..events.len()).step_by(MESSAGE_EVENTS) {
+            let range = begin..events.len().min(begin + MESSAGE_EVENTS);
+            self.send(Message::Events(Arc::clone(events), range))
+                .map_err(|error| SinkError(Box::new(error)))?;
+        }
+        Ok(())
     }
 
     fn samples(&mut self, samples: Vec<Sample>) -> Result<(), SinkError> {

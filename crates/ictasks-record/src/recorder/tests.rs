@@ -232,6 +232,17 @@ fn many_events_pass_through_finished_parts() {
 }
 
 #[test]
+fn a_large_batch_is_kept_whole_and_in_order() {
+    let run = tempfile::tempdir().unwrap();
+    let mut recorder = recorder(run.path());
+    let batch: Vec<_> = (0..1000).map(|number| event(number, finished(number))).collect();
+    recorder.events(&Arc::from(batch)).unwrap();
+    assert_eq!(recorder.finish(end()).unwrap().totals.tasks, Some(1000));
+    let expected: Vec<_> = (0..1000).map(Some).collect();
+    assert_eq!(integers(&table(run.path(), Table::Events), "seq"), expected);
+}
+
+#[test]
 fn run_json_holds_nodes_totals_and_the_end() {
     let run = tempfile::tempdir().unwrap();
     let mut recorder = recorder(run.path());

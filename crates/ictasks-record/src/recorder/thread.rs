@@ -163,7 +163,7 @@ impl RecorderThread {
 
     fn take(&mut self, message: Message) -> Result<(), RecordError> {
         match message {
-            Message::Events(events) => events.iter().try_for_each(|event| {
+            Message::Events(events, range) => events[range].iter().try_for_each(|event| {
                 self.count(event);
                 self.first_seq.get_or_insert(event.seq);
                 self.taken += 1;
