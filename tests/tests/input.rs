@@ -236,6 +236,19 @@ fn a_dry_run_warns_of_a_missing_program_and_of_many_files() {
 }
 
 #[test]
+fn a_dry_run_counts_files_as_the_plan_makes_them() {
+    for (keys, expected) in [
+        ("stdout_filename: log\nstderr_filename: log\n", "the run makes 6 files and directories, 3 a task"),
+        ("task_files: failed\n", "the run leaves 4 files and directories of each task that fails"),
+        ("task_files: none\n", "the run leaves no files of tasks"),
+    ] {
+        let yaml = format!("{keys}tasks: [{{launch_cmd: a}}, {{launch_cmd: b}}]\n");
+        let run = farm().yaml(yaml).args(["--dry-run"]).run().expect(SUCCEEDED);
+        assert!(run.stdout.contains(expected), "{keys}: {}", run.stdout);
+    }
+}
+
+#[test]
 fn the_schema_of_the_yaml_file_is_json() {
     let run = farm().command(["schema"]).run().expect(SUCCEEDED);
     let schema: Value = serde_json::from_str(&run.stdout).expect("JSON");

@@ -241,8 +241,7 @@ impl Starting<'_> {
 
     /// Where the program lies in the submit directory: the line that would run it.
     fn correction(&self, program: &str) -> String {
-        let relative = program.strip_prefix("./").unwrap_or(program);
-        let is_there = !program.starts_with('/') && self.setup.submit_dir.join(relative).is_file();
+        let is_there = !program.starts_with('/') && self.setup.submit_dir.join(program).is_file();
         if !is_there {
             return String::new();
         }
